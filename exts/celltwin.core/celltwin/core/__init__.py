@@ -1,0 +1,92 @@
+"""Vocabulary of the suite: units, quantities, packs, readings, and the protocols between tiers."""
+
+from .arrays import Array, Flags, freeze, require_shape
+from .background import BackgroundWorker
+from .channels import Channel, expand_channels
+from .errors import (
+    CelltwinError,
+    ModelError,
+    PlantError,
+    RecordingError,
+    SettingsError,
+    ShapeError,
+    SpecError,
+    StageError,
+    TelemetryError,
+)
+from .identity import CELLTWIN_NAMESPACE, element_uuid
+from .interfaces import Advice, Command, Mode, Plant, Recorder, SampleBlock, TelemetrySource
+from .layout import PackLayout, lay_out
+from .pack_file import load_pack, parse_pack
+from .pack_spec import (
+    BusbarSpec,
+    CellSpec,
+    CoolingSpec,
+    DataMappingSpec,
+    LayoutSpec,
+    ModuleSpec,
+    PackSpec,
+    SensorSpec,
+)
+from .quantities import QUANTITIES, Kind, Level, Quality, Quantity, find_quantity
+from .readings import Alarm, PackState, Reading, ReadingKey, Severity
+from .spec_fields import FieldRule, field_rules
+from .units import SECONDS_PER_HOUR, ZERO_CELSIUS, convert_to, parse_quantity, unit_conversion
+
+__all__ = [
+    "CELLTWIN_NAMESPACE",
+    "QUANTITIES",
+    "SECONDS_PER_HOUR",
+    "ZERO_CELSIUS",
+    "Advice",
+    "Alarm",
+    "Array",
+    "BackgroundWorker",
+    "BusbarSpec",
+    "CellSpec",
+    "CelltwinError",
+    "Channel",
+    "Command",
+    "CoolingSpec",
+    "DataMappingSpec",
+    "FieldRule",
+    "Flags",
+    "Kind",
+    "LayoutSpec",
+    "Level",
+    "Mode",
+    "ModelError",
+    "ModuleSpec",
+    "PackLayout",
+    "PackSpec",
+    "PackState",
+    "Plant",
+    "PlantError",
+    "Quality",
+    "Quantity",
+    "Reading",
+    "ReadingKey",
+    "Recorder",
+    "RecordingError",
+    "SampleBlock",
+    "SensorSpec",
+    "SettingsError",
+    "Severity",
+    "ShapeError",
+    "SpecError",
+    "StageError",
+    "TelemetryError",
+    "TelemetrySource",
+    "convert_to",
+    "element_uuid",
+    "expand_channels",
+    "field_rules",
+    "find_quantity",
+    "freeze",
+    "lay_out",
+    "load_pack",
+    "parse_pack",
+    "parse_quantity",
+    "require_shape",
+    "unit_conversion",
+]

@@ -1,0 +1,166 @@
+"""The vocabulary: quantities, the four kinds of value, quality, and levels of a pack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from .errors import SpecError
+from .units import ZERO_CELSIUS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["QUANTITIES", "Kind", "Level", "Quality", "Quantity", "find_quantity"]
+
+
+class Kind(StrEnum):
+    """How a value came to be."""
+
+    MEASURED = "measured"
+    ESTIMATED = "estimated"
+    PREDICTED = "predicted"
+    RECOMMENDED = "recommended"
+
+
+class Quality(IntEnum):
+    """How far a value may be trusted; a larger number is worse."""
+
+    GOOD = 0
+    STALE = 1
+    SUSPECT = 2
+    BAD = 3
+
+
+class Level(StrEnum):
+    """What a value belongs to."""
+
+    PACK = "pack"
+    MODULE = "module"
+    GROUP = "group"
+    CELL = "cell"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantity:
+    """One physical quantity.
+
+    Attributes
+    ----------
+    key : str
+        Name in Python and in Parquet columns.
+    usd_name : str
+        Name in USD attributes.
+    label : str
+        Name for people.
+    unit : str
+        SI unit; ``"1"`` for fractions, ``"A.h"`` for capacity.
+    display_unit : str
+        Unit in panels and reports.
+    display_scale, display_offset : float
+        ``display = display_scale * value + display_offset``.
+    lowest, highest : float
+        Bounds of the physically possible for one cell [unit]; a reading outside is impossible.
+    decimals : int
+        Decimals in panels and reports.
+    """
+
+    key: str
+    usd_name: str
+    label: str
+    unit: str
+    display_unit: str
+    display_scale: float = 1.0
+    display_offset: float = 0.0
+    lowest: float
+    highest: float
+    decimals: int = 3
+
+    def to_display(self, value: float) -> float:
+        """Return a value [unit] in the display unit."""
+        return self.display_scale * value + self.display_offset
+
+    def format(self, value: float) -> str:
+        """Return the value [unit] as text with its display unit."""
+        return f"{self.to_display(value):.{self.decimals}f} {self.display_unit}".rstrip()
+
+
+def _celsius(key: str, usd_name: str, label: str, lowest: float, highest: float) -> Quantity:
+    return Quantity(
+        key=key,
+        usd_name=usd_name,
+        label=label,
+        unit="K",
+        display_unit="°C",
+        display_offset=-ZERO_CELSIUS,
+        lowest=lowest,
+        highest=highest,
+        decimals=1,
+    )
+
+
+def _percent(key: str, usd_name: str, label: str, highest: float = 1.0) -> Quantity:
+    return Quantity(
+        key=key,
+        usd_name=usd_name,
+        label=label,
+        unit="1",
+        display_unit="%",
+        display_scale=100.0,
+        lowest=0.0,
+        highest=highest,
+        decimals=1,
+    )
+
+
+def _plain(key: str, usd_name: str, label: str, unit: str, lowest: float, highest: float, decimals: int) -> Quantity:
+    return Quantity(
+        key=key,
+        usd_name=usd_name,
+        label=label,
+        unit=unit,
+        display_unit=unit.replace("A.h", "A·h"),
+        lowest=lowest,
+        highest=highest,
+        decimals=decimals,
+    )
+
+
+QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
+    {
+        quantity.key: quantity
+        for quantity in (
+            # A cell terminal: below -1 V is a wiring fault, above 6 V no lithium-ion cell.
+            _plain("voltage", "voltage", "Voltage", "V", -1.0, 6.0, 3),
+            _plain("current", "current", "Current", "A", -1000.0, 1000.0, 2),
+            _celsius("temperature", "temperature", "Temperature", 173.15, 1773.15),
+            _percent("soc", "soc", "SOC", highest=1.05),
+            _percent("soh", "soh", "SOH", highest=1.3),
+            _plain("power", "power", "Power", "W", -1.0e7, 1.0e7, 1),
+            _plain("capacity", "capacity", "Capacity", "A.h", 0.0, 1.0e5, 3),
+            _plain("resistance", "resistance", "Resistance", "ohm", 0.0, 10.0, 4),
+            _plain("coolant_flow", "coolantFlow", "Coolant flow", "kg/s", 0.0, 10.0, 3),
+            _celsius("coolant_temperature", "coolantTemperature", "Coolant temperature", 223.15, 393.15),
+            # Magnitude of charging current: zero or positive.
+            _plain("charge_current", "chargeCurrent", "Charge current", "A", 0.0, 5000.0, 1),
+            # Current bled from a parallel group by its balancing resistor.
+            _plain("balancing_current", "balancingCurrent", "Balancing current", "A", 0.0, 10.0, 2),
+        )
+    }
+)
+
+
+def find_quantity(key: str) -> Quantity:
+    """Return the quantity named ``key``.
+
+    Raises
+    ------
+    SpecError
+        If there is none of that name.
+    """
+    try:
+        return QUANTITIES[key]
+    except KeyError:
+        raise SpecError(f"unknown quantity {key!r}", remedy=f"Use one of {', '.join(sorted(QUANTITIES))}") from None

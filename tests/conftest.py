@@ -1,0 +1,65 @@
+"""Fixtures that every suite shares, and the environment that tests run in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+REPO_ROOT = Path(__file__).resolve().parents[1]
+
+# Repeated in repo.toml for the processes that ./repo.sh starts; here for a plain `pytest`.
+TEST_ENVIRONMENT = {
+    "MPLBACKEND": "Agg",
+    "OMP_NUM_THREADS": "1",
+    "PYBAMM_DISABLE_TELEMETRY": "true",
+    "PYVISTA_OFF_SCREEN": "true",
+}
+for _name, _value in TEST_ENVIRONMENT.items():
+    os.environ.setdefault(_name, _value)
+
+# How a user obtains each set of measured data; none of it is part of the project.
+DATA_SOURCES = {
+    "enertech": "PyBaMM, folder of Enertech cell data of Ai et al. (BSD-3), text columns time, value",
+    "leaf_modules": "BatterySim repository of ORNL (MIT), the CSV files of three Nissan Leaf modules in series",
+    "lgm50": "PyBOP examples (BSD-3), LGM50_5Ah_RateTest.mat and the LG M50 pulse and OCV files",
+    "mit_cycles": "PINN4SOH repository of Wang et al. (Nature Communications 15, 4332, 2024), folder of MIT data",
+    "samsung_21700": "PyBOP examples (BSD-3), the HPPC and drive-cycle spreadsheets",
+    "samsung_30q": "ARTS-Lab data set of Samsung 30Q discharge tests (CC BY-SA 4.0), cells S001 and S002",
+    "xjtu_cycles": "PINN4SOH repository of Wang et al. (Nature Communications 15, 4332, 2024), folder of XJTU data",
+    "xjtu_discharge": "Battery-dataset-preprocessing-code-library of Wang, the discharge figure, digitised to CSV",
+}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave nightly tests out unless ``-m`` speaks of them."""
+    if "nightly" in config.option.markexpr:
+        return
+    nightly = [item for item in items if item.get_closest_marker("nightly")]
+    if nightly:
+        config.hook.pytest_deselected(items=nightly)
+        items[:] = [item for item in items if not item.get_closest_marker("nightly")]
+
+
+@pytest.fixture(scope="session")
+def repo_root() -> Path:
+    """Return the folder that holds ``exts``, ``app`` and ``data``."""
+    return REPO_ROOT
+
+
+@pytest.fixture(scope="session")
+def measured_data() -> Callable[[str], Path]:
+    """Return a function that finds a set of measured data by name, or skips saying how to obtain it."""
+    folder = Path(os.environ.get("CELLTWIN_DATA") or REPO_ROOT.parent / "shared" / "data").resolve()
+
+    def find(name: str) -> Path:
+        source = DATA_SOURCES[name]  # a KeyError here is a typing error in the test
+        if not (folder / name).is_dir():
+            pytest.skip(
+                f"no measured data at {folder / name}: obtain {source}; point CELLTWIN_DATA at its parent folder"
+            )
+        return folder / name
+
+    return find

@@ -30,7 +30,8 @@ from .pack_spec import (
 )
 from .quantities import QUANTITIES, Kind, Level, Quality, Quantity, find_quantity
 from .readings import Alarm, PackState, Reading, ReadingKey, Severity
-from .spec_fields import FieldRule, field_rules
+from .spec_fields import FieldRule, field_rules, spec_field
+from .spec_tables import read_number, read_table, reject_unknown, require_table, require_tables
 from .units import SECONDS_PER_HOUR, ZERO_CELSIUS, convert_to, parse_quantity, unit_conversion
 
 __all__ = [
@@ -87,6 +88,12 @@ __all__ = [
     "load_pack",
     "parse_pack",
     "parse_quantity",
+    "read_number",
+    "read_table",
+    "reject_unknown",
     "require_shape",
+    "require_table",
+    "require_tables",
+    "spec_field",
     "unit_conversion",
 ]

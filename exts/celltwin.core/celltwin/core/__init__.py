@@ -2,6 +2,7 @@
 
 from .arrays import Array, Flags, freeze, require_shape
 from .background import BackgroundWorker
+from .cell_values import cell_values
 from .channels import Channel, expand_channels
 from .errors import (
     CelltwinError,
@@ -78,6 +79,7 @@ __all__ = [
     "StageError",
     "TelemetryError",
     "TelemetrySource",
+    "cell_values",
     "convert_to",
     "element_uuid",
     "expand_channels",

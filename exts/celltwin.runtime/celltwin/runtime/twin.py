@@ -1,0 +1,363 @@
+"""One running twin: sense, assimilate, predict, prescribe, decide, act, publish."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from celltwin.core import (
+    Advice,
+    Alarm,
+    CelltwinError,
+    Command,
+    Mode,
+    PackSpec,
+    PackState,
+    Plant,
+    Reading,
+    TelemetrySource,
+)
+
+from .duty import Duty, DutyProgress, command_of, next_progress
+from .sample_buffer import SampleBuffer
+from .slow_tier import SlowTier
+
+if TYPE_CHECKING:
+    from celltwin.telemetry import HistoryWriter, Ingest
+
+    from .publisher import Publisher
+    from .run_folder import RunFolder
+
+__all__ = ["TwinParts", "TwinRuntime"]
+
+_logger = logging.getLogger(__name__)
+
+# The loop gives control back to Kit after this long [s].
+STEP_BUDGET = 0.050
+
+
+class Assimilates(Protocol):
+    """The second step: estimates from measurements."""
+
+    def assimilate(self, state: PackState) -> tuple[Reading, ...]:
+        """Return estimated readings."""
+        ...
+
+
+class Reviews(Protocol):
+    """The last word on every command."""
+
+    def review(self, command: Command, state: PackState) -> Command:
+        """Return a command within the limits."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwinParts:
+    """What a twin is made of; the assembly chooses them.
+
+    Attributes
+    ----------
+    source : TelemetrySource
+        Where samples come from; a :class:`Plant` takes commands as well.
+    ingest : Ingest
+        Checks samples and turns them into readings.
+    history : HistoryWriter
+        Keeps accepted samples at full rate.
+    assimilator : Assimilates
+        Estimates.
+    check_alarms : callable
+        Alarms of a process image.
+    observe_charge : callable
+        Shows each process image to the predictor's features.
+    prediction, prescription : SlowTier
+        Tiers at their own cadence.
+    advice_readings : callable
+        Recommended readings of an advice.
+    decide : callable
+        Chooses the command from mode, duty and advice.
+    shield : Reviews
+        Limits that need no model.
+    publisher : Publisher
+        Stage and recordings.
+    folder : RunFolder
+        The run's small files.
+    """
+
+    source: TelemetrySource
+    ingest: Ingest
+    history: HistoryWriter
+    assimilator: Assimilates
+    check_alarms: Callable[[PackState], tuple[Alarm, ...]]
+    observe_charge: Callable[[PackState], None]
+    prediction: SlowTier[tuple[Reading, ...]]
+    prescription: SlowTier[Advice]
+    advice_readings: Callable[[Advice], tuple[Reading, ...]]
+    decide: Callable[[Mode, Command, Advice | None, PackState], Command]
+    shield: Reviews
+    publisher: Publisher
+    folder: RunFolder
+    on_close: tuple[Callable[[], None], ...] = field(default=())
+
+
+class TwinRuntime:
+    """Advance a twin whenever the host has time for it; nothing here waits.
+
+    Parameters
+    ----------
+    spec : PackSpec
+        The pack.
+    parts : TwinParts
+        What the twin is made of.
+    duty : Duty or None
+        What the operator asks of a plant; None for a recording.
+    mode : Mode
+        How far the twin may act.
+    speed : float
+        Multiple of real time; 0 for as fast as possible.
+    step_period : float
+        Time between steps [s].
+    duration : float
+        Longest time to run [s]; 0 for no limit.
+    """
+
+    def __init__(
+        self,
+        spec: PackSpec,
+        parts: TwinParts,
+        *,
+        duty: Duty | None,
+        mode: Mode,
+        speed: float,
+        step_period: float,
+        duration: float = 0.0,
+    ) -> None:
+        self.spec = spec
+        self.parts = parts
+        self.mode = mode
+        self.state: PackState | None = None
+        self.advice: Advice | None = None
+        self.command: Command | None = None
+        self.duty = duty
+        self.progress = DutyProgress()
+        self.finished = False
+        self.failure: CelltwinError | None = None
+        self.step_seconds: list[float] = []
+        self._approved: Advice | None = None
+        self._rejected_time = float("-inf")
+        self._predicted: tuple[Reading, ...] = ()
+        self._buffer = SampleBuffer()
+        self._speed = speed
+        self._period = step_period
+        self._duration = duration
+        self._clock = 0.0
+        self._next_step = 0
+        self._closed = False
+        self._alarmed: set[tuple[str, str, str]] = set()
+        self.alarm_log: list[Alarm] = []
+
+    # What panels may do.
+
+    def set_mode(self, mode: Mode) -> None:
+        """Change how far the twin may act, from the next step on."""
+        if mode is not self.mode:
+            self._note("mode", {"from": self.mode.value, "to": mode.value})
+        self.mode = mode
+
+    def apply_advice(self) -> None:
+        """Let the newest advice act, until it is rejected or another is applied."""
+        self._approved = self.advice
+        if self.advice is not None:
+            self._note("applied", {"advice": self.advice.time})
+
+    def reject_advice(self) -> None:
+        """Let no advice act that has been given so far."""
+        self._approved = None
+        if self.advice is not None:
+            self._rejected_time = self.advice.time
+            self._note("rejected", {"advice": self.advice.time})
+
+    # What the host does.
+
+    @property
+    def clocked(self) -> bool:
+        """Whether the twin follows a clock, real or scaled."""
+        return self._speed > 0.0
+
+    def advance(self, dt: float) -> list[PackState]:
+        """Do the steps that are due and return their process images.
+
+        Parameters
+        ----------
+        dt : float
+            Time since the last call [s of the wall clock].
+
+        Returns
+        -------
+        list of PackState
+            Empty where nothing was due; the call returns within about 50 ms of work.
+        """
+        if self.finished:
+            return []
+        self._clock += dt * self._speed
+        deadline = time.perf_counter() + STEP_BUDGET
+        states: list[PackState] = []
+        try:
+            while not self.finished and self._step_is_due():
+                states.append(self._step())
+                if time.perf_counter() > deadline:
+                    break
+        except CelltwinError as error:
+            self.failure = error
+            self.finished = True
+        return states
+
+    def close(self) -> None:
+        """Release the source, the workers and the recordings; a second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        self.finished = True
+        for release in (self.parts.source.close, *self.parts.on_close, self.parts.publisher.close):
+            try:
+                release()
+            except CelltwinError as error:
+                self.failure = self.failure or error
+            except Exception:  # one part must not keep the others from closing
+                _logger.exception("closing a part of the twin failed")
+
+    def _step_is_due(self) -> bool:
+        now = self._next_step * self._period
+        if self._duration and now > self._duration:
+            self.finished = True
+            return False
+        if self.clocked and now > self._clock:
+            return False
+        if self._buffer.newest < now:
+            self._buffer.add(self.parts.source.read(self._clock if self.clocked else np.inf))
+        if self._buffer.newest < now and not self.parts.source.finished:
+            return False
+        if not self._buffer and self.parts.source.finished:
+            self.finished = True
+            return False
+        if self.clocked:
+            return True
+        return self.parts.prediction.may_pass(now) and self.parts.prescription.may_pass(now)
+
+    def _step(self) -> PackState:
+        begun = time.perf_counter()
+        parts, now = self.parts, self._next_step * self._period
+        # Sense.
+        accepted = parts.ingest.accept(self._buffer.take(now))
+        parts.history.append(accepted)
+        state = PackState(time=now, step=self._next_step).updated(*parts.ingest.readings(now))
+        # Assimilate.
+        state = state.updated(*parts.assimilator.assimilate(state))
+        # Predict and prescribe: the newest answers, and new questions.
+        parts.observe_charge(state)
+        predicted = parts.prediction.take(now, clocked=self.clocked)
+        self._predicted = self._predicted if predicted is None else predicted
+        state = state.updated(*self._predicted)
+        advice = parts.prescription.take(now, clocked=self.clocked)
+        if advice is not None:
+            self._accept_advice(advice)
+        if self.advice is not None:
+            state = state.updated(*parts.advice_readings(self.advice))
+        alarms = parts.check_alarms(state)
+        state = PackState(time=now, step=state.step, readings=state.readings, alarms=alarms)
+        self._log_alarms(alarms)
+        parts.prediction.offer(state)
+        parts.prescription.offer(state)
+        # Decide and act.
+        self._act(state)
+        # Publish.
+        parts.publisher.publish(state)
+        self.state = state
+        self._next_step += 1
+        self.step_seconds.append(time.perf_counter() - begun)
+        return state
+
+    def _act(self, state: PackState) -> None:
+        if self.duty is None or not isinstance(self.parts.source, Plant):
+            return
+        before = self.progress.step
+        self.progress = next_progress(self.duty, self.progress, state, self.spec)
+        if self.progress.step >= len(self.duty.steps):
+            self.finished = True
+        asked = command_of(self.duty, self.progress, state.time, self.spec)
+        approved = self._approved if self.mode is Mode.ADVISE else self.advice
+        mode = Mode.AUTONOMOUS if self.mode is Mode.ADVISE and approved is not None else self.mode
+        if approved is not None and approved.time <= self._rejected_time:
+            mode, approved = Mode.ADVISE, None
+        chosen = self.parts.decide(mode, asked, approved, state)
+        reviewed = self.parts.shield.review(chosen, state)
+        if before != self.progress.step or self._differs(reviewed):
+            self.parts.folder.append("commands.jsonl", _command_entry(reviewed, asked, self.mode))
+        self.command = reviewed
+        self.parts.source.command(reviewed)
+
+    def _differs(self, command: Command) -> bool:
+        last = self.command
+        return (
+            last is None
+            or abs(last.pack_current - command.pack_current) > 1e-3
+            or not np.allclose(last.coolant_flow, command.coolant_flow, atol=1e-5)
+            or not np.allclose(last.balancing_current, command.balancing_current, atol=1e-5)
+            or last.interventions != command.interventions
+        )
+
+    def _accept_advice(self, advice: Advice) -> None:
+        self.advice = advice
+        self.parts.folder.append(
+            "advice.jsonl",
+            {
+                "time_s": advice.time,
+                "charge_current_A": [round(float(value), 3) for value in advice.charge_current],
+                "coolant_flow_kg_per_s": [round(float(value), 4) for value in advice.coolant_flow],
+                "balancing_current_A": [round(float(value), 4) for value in advice.balancing_current],
+                "reasons": list(advice.reasons),
+                "expected": list(advice.expected),
+                "provenance": advice.provenance,
+                "candidates": [_plain(candidate) for candidate in advice.candidates],
+            },
+        )
+
+    def _log_alarms(self, alarms: tuple[Alarm, ...]) -> None:
+        present = {(alarm.quantity, alarm.element_id, alarm.severity.name) for alarm in alarms}
+        for alarm in alarms:
+            key = (alarm.quantity, alarm.element_id, alarm.severity.name)
+            if key not in self._alarmed:
+                self.alarm_log.append(alarm)
+        self._alarmed = present
+
+    def _note(self, event: str, content: dict[str, object]) -> None:
+        at = self.state.time if self.state is not None else 0.0
+        self.parts.folder.append("commands.jsonl", {"time_s": at, "event": event, **content})
+
+
+def _command_entry(command: Command, asked: Command, mode: Mode) -> dict[str, object]:
+    return {
+        "time_s": command.time,
+        "event": "command",
+        "mode": mode.value,
+        "origin": command.origin,
+        "duty_current_A": round(asked.pack_current, 4),
+        "pack_current_A": round(command.pack_current, 4),
+        "coolant_flow_kg_per_s": [round(float(value), 4) for value in command.coolant_flow],
+        "balancing_groups": int(np.count_nonzero(command.balancing_current)),
+        "interventions": list(command.interventions),
+    }
+
+
+def _plain(candidate: dict[str, object]) -> dict[str, object]:
+    def plain(value: object) -> object:
+        if isinstance(value, np.generic):
+            value = value.item()
+        return None if isinstance(value, float) and not np.isfinite(value) else value
+
+    return {key: plain(value) for key, value in candidate.items()}

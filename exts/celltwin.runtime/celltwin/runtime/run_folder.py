@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,7 +86,7 @@ class RunFolder:
         with writing(path):
             partial = path.with_suffix(path.suffix + ".partial")
             partial.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-            os.replace(partial, path)
+            partial.replace(path)
         return path
 
 

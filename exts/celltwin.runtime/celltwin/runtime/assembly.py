@@ -1,0 +1,168 @@
+"""Build a twin from settings: choose every part and join them."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from celltwin.autonomy import Shield, decide
+from celltwin.core import (
+    Advice,
+    BackgroundWorker,
+    Mode,
+    PackSpec,
+    PackState,
+    Reading,
+    SettingsError,
+    TelemetrySource,
+    expand_channels,
+    load_pack,
+)
+from celltwin.estimation import AlarmMonitor, Assimilator
+from celltwin.physics import SimulatedPlant
+from celltwin.prescription import advice_readings
+from celltwin.prognosis import ChargeFeatures, SohPredictor
+from celltwin.stage import open_pack_stage, read_pack
+from celltwin.telemetry import HistoryWriter, Ingest, open_recording
+
+from .duty import Duty, load_duty
+from .publisher import Publisher
+from .run_folder import RunFolder
+from .settings import TwinSettings, resolve
+from .slow_tier import SlowTier
+from .twin import TwinParts, TwinRuntime
+
+if TYPE_CHECKING:
+    from pxr import Usd
+
+__all__ = ["assemble", "load_spec"]
+
+# How often the slow tiers are asked, and how long a run without a clock may go on before the answer [s].
+PREDICTION_PERIOD, PREDICTION_PATIENCE = 60.0, 20.0
+PRESCRIPTION_PERIOD, PRESCRIPTION_PATIENCE = 300.0, 120.0
+
+
+def load_spec(path: str) -> PackSpec:
+    """Read a pack from a TOML file or from a USD stage.
+
+    Raises
+    ------
+    SpecError, StageError
+        If the file is missing or is not a pack.
+    """
+    found = resolve(path)
+    if found.suffix in (".usd", ".usda", ".usdc", ".usdz"):
+        return read_pack(open_pack_stage(found))
+    return load_pack(found)
+
+
+def assemble(
+    settings: TwinSettings, spec: PackSpec, folder: RunFolder, *, stage: Usd.Stage | None = None
+) -> TwinRuntime:
+    """Return a twin that is ready to advance; workers start at once, in the background.
+
+    Parameters
+    ----------
+    settings : TwinSettings
+        What to run.
+    spec : PackSpec
+        The pack.
+    folder : RunFolder
+        Where its results go.
+    stage : Usd.Stage, optional
+        Stage to write to; a new one is built where absent.
+
+    Raises
+    ------
+    CelltwinError
+        If the recording, the duty or a model is missing or wrong.
+    """
+    source, duty = _source(settings, spec)
+    try:
+        history = HistoryWriter(folder.history, spec)
+        features = ChargeFeatures(spec)
+        predictor = SohPredictor(spec, features)
+        loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="celltwin-soh")
+        loaded = loader.submit(predictor.load)
+        prescriber = _Prescriber(spec)
+
+        def predict(state: PackState) -> tuple[Reading, ...]:
+            loaded.result()
+            return predictor.predict(state)
+
+        parts = TwinParts(
+            source=source,
+            ingest=Ingest(spec),
+            history=history,
+            assimilator=Assimilator(spec),
+            check_alarms=AlarmMonitor(spec).check,
+            observe_charge=features.observe,
+            prediction=SlowTier(
+                "prediction",
+                lambda state: loader.submit(predict, state),
+                period=PREDICTION_PERIOD,
+                patience=PREDICTION_PATIENCE,
+            ),
+            prescription=SlowTier(
+                "prescription",
+                prescriber.ask,
+                period=PRESCRIPTION_PERIOD,
+                patience=PRESCRIPTION_PATIENCE,
+                restart=prescriber.restart,
+            ),
+            advice_readings=lambda advice: advice_readings(advice, spec),
+            decide=lambda mode, asked, advice, state: decide(mode, asked, advice, state, spec),
+            shield=Shield(spec),
+            publisher=Publisher(spec, folder, (history,), quantity=settings.quantity, stage=stage),
+            folder=folder,
+            on_close=(prescriber.close, lambda: loader.shutdown(wait=True, cancel_futures=True)),
+        )
+    except BaseException:
+        source.close()
+        raise
+    return TwinRuntime(
+        spec,
+        parts,
+        duty=duty,
+        mode=Mode(settings.mode),
+        speed=settings.speed,
+        step_period=settings.step_period,
+        duration=settings.duration,
+    )
+
+
+def _source(settings: TwinSettings, spec: PackSpec) -> tuple[TelemetrySource, Duty | None]:
+    channels = expand_channels(spec)
+    if not settings.telemetry:
+        duty = load_duty(resolve(settings.duty))
+        plant = SimulatedPlant(spec, seed=settings.seed, fidelity=settings.fidelity, initial_soc=duty.initial_soc)
+        return plant, duty
+    if not channels:
+        raise SettingsError(
+            f"pack {spec.name} maps no telemetry",
+            where=settings.pack,
+            remedy="Declare [[sensors]] and [[mappings]] in the pack",
+        )
+    return open_recording(Path(settings.telemetry), channels, speed=settings.speed), None
+
+
+class _Prescriber:
+    """The prescriber's worker, which can be started anew."""
+
+    def __init__(self, spec: PackSpec) -> None:
+        self._spec = spec
+        self._worker = self._start()
+
+    def ask(self, state: PackState) -> Future[Advice]:
+        return self._worker.submit("prescribe", state)
+
+    def restart(self) -> None:
+        self._worker.close()
+        self._worker = self._start()
+
+    def close(self) -> None:
+        self._worker.close()
+
+    def _start(self) -> BackgroundWorker:
+        return BackgroundWorker("celltwin.prescription:CandidatePrescriber", self._spec)

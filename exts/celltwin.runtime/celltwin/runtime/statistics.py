@@ -1,0 +1,131 @@
+"""Figures of a run, gathered step by step in constant memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from celltwin.core import SECONDS_PER_HOUR, Kind, Level, PackSpec, PackState, Quality, cell_values
+
+__all__ = ["Extreme", "RunStatistics"]
+
+
+@dataclass(frozen=True)
+class Extreme:
+    """The largest or smallest value of a run, and where and when it was.
+
+    Attributes
+    ----------
+    value : float
+        Value [SI].
+    element : str
+        Id of the element.
+    time : float
+        Time [s].
+    """
+
+    value: float
+    element: str
+    time: float
+
+    def entry(self) -> dict[str, Any]:
+        """Return it for a JSON file."""
+        return {"value": round(self.value, 4), "element": self.element, "time_s": self.time}
+
+
+class RunStatistics:
+    """Follow a run: charge, energy, extremes, and the first and last state of charge and of health.
+
+    Parameters
+    ----------
+    spec : PackSpec
+        The pack.
+    """
+
+    def __init__(self, spec: PackSpec) -> None:
+        self._spec = spec
+        self._time: float | None = None
+        self.charge = {"discharged": 0.0, "charged": 0.0}  # [A.h]
+        self.energy = {"discharged": 0.0, "charged": 0.0}  # [W.h]
+        self.extremes: dict[str, Extreme] = {}
+        self.soc: list[tuple[float, float]] = []
+        self.soh: dict[str, Any] | None = None
+        self.steps = 0
+
+    def observe(self, state: PackState) -> None:
+        """Take one process image into account."""
+        self.steps += 1
+        self._integrate(state)
+        for quantity, level in (("voltage", Level.GROUP), ("temperature", Level.CELL), ("temperature", Level.MODULE)):
+            self._extremes(state, quantity, level)
+        soc = state.get(Kind.ESTIMATED, "soc", Level.PACK)
+        if soc is not None and np.isfinite(soc.values[0]):
+            self.soc = [
+                self.soc[0] if self.soc else (state.time, float(soc.values[0])),
+                (state.time, float(soc.values[0])),
+            ]
+        values, quality = cell_values(state, self._spec, "soh")
+        known = np.isfinite(values)
+        if known.any():
+            weakest = int(np.nanargmin(values))
+            self.soh = {
+                "cells": int(known.sum()),
+                "mean": round(float(values[known].mean()), 4),
+                "standard_deviation": round(float(values[known].std()), 4),
+                "lowest": round(float(values[weakest]), 4),
+                "weakest_cell": self._spec.element_ids(Level.CELL)[weakest],
+                "trusted_cells": int((known & (quality == Quality.GOOD)).sum()),
+            }
+
+    def entry(self) -> dict[str, Any]:
+        """Return the figures for ``summary.json``, units in the names."""
+        return {
+            "steps": self.steps,
+            "discharged_Ah": round(self.charge["discharged"], 3),
+            "charged_Ah": round(self.charge["charged"], 3),
+            "discharged_Wh": round(self.energy["discharged"], 2),
+            "charged_Wh": round(self.energy["charged"], 2),
+            "soc_first": round(self.soc[0][1], 4) if self.soc else None,
+            "soc_last": round(self.soc[-1][1], 4) if self.soc else None,
+            "soh": self.soh,
+            "extremes": {name: extreme.entry() for name, extreme in self.extremes.items()},
+        }
+
+    def _integrate(self, state: PackState) -> None:
+        current = state.get(Kind.MEASURED, "current", Level.PACK)
+        before, self._time = self._time, state.time
+        if before is None or current is None or not np.isfinite(current.values[0]):
+            return
+        amps, hours = float(current.values[0]), (state.time - before) / SECONDS_PER_HOUR
+        way = "discharged" if amps > 0.0 else "charged"
+        self.charge[way] += abs(amps) * hours
+        voltage = pack_voltage(state)
+        if voltage is not None:
+            self.energy[way] += abs(amps) * voltage * hours
+
+    def _extremes(self, state: PackState, quantity: str, level: Level) -> None:
+        reading = state.get(Kind.MEASURED, quantity, level)
+        if reading is None:
+            return
+        trusted = np.where(reading.usable(), reading.values, np.nan)
+        if not np.isfinite(trusted).any():
+            return
+        ids = self._spec.element_ids(level)
+        for side, index in (("lowest", int(np.nanargmin(trusted))), ("highest", int(np.nanargmax(trusted)))):
+            name = f"{side}_{level.value}_{quantity}_{'V' if quantity == 'voltage' else 'K'}"
+            value, old = float(trusted[index]), self.extremes.get(name)
+            if old is None or (value < old.value if side == "lowest" else value > old.value):
+                self.extremes[name] = Extreme(value, ids[index], state.time)
+
+
+def pack_voltage(state: PackState) -> float | None:
+    """Return the pack's voltage [V]: measured, else the sum of the measured groups, else None."""
+    reading = state.get(Kind.MEASURED, "voltage", Level.PACK)
+    if reading is not None and np.isfinite(reading.values[0]):
+        return float(reading.values[0])
+    groups = state.get(Kind.MEASURED, "voltage", Level.GROUP)
+    if groups is not None and np.isfinite(groups.values).all():
+        return float(groups.values.sum())
+    return None

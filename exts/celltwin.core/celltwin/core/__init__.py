@@ -16,7 +16,7 @@ from .errors import (
     TelemetryError,
 )
 from .identity import CELLTWIN_NAMESPACE, element_uuid
-from .interfaces import Advice, Command, Mode, Plant, Recorder, SampleBlock, TelemetrySource
+from .interfaces import Advice, Command, Mode, Plant, Recorder, SampleBlock, SampleFault, TelemetrySource
 from .layout import PackLayout, lay_out
 from .pack_file import load_pack, parse_pack
 from .pack_spec import (
@@ -71,6 +71,7 @@ __all__ = [
     "Recorder",
     "RecordingError",
     "SampleBlock",
+    "SampleFault",
     "SensorSpec",
     "SettingsError",
     "Severity",

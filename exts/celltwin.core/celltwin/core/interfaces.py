@@ -18,6 +18,7 @@ __all__ = [
     "Plant",
     "Recorder",
     "SampleBlock",
+    "SampleFault",
     "TelemetrySource",
 ]
 
@@ -28,6 +29,31 @@ class Mode(StrEnum):
     OBSERVE = "observe"
     ADVISE = "advise"
     AUTONOMOUS = "autonomous"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleFault:
+    """One thing that a source could not turn into a number, kept as it was sent.
+
+    Attributes
+    ----------
+    reason : str
+        What is wrong with it, such as ``"malformed value"``.
+    origin : str
+        Where it stands, such as ``"file.csv:1234"``.
+    text : str
+        What was sent, shortened where it is long.
+    row : int
+        Row of the block that it belongs to; -1 where the block has no such row.
+    channel : str
+        Column or topic; empty for a whole row.
+    """
+
+    reason: str
+    origin: str
+    text: str
+    row: int = -1
+    channel: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,6 +72,8 @@ class SampleBlock:
         Where the source sent a value at all.
     origin : tuple of str
         Where each row comes from, such as ``"file.csv:1234"``; one text for all or one a row.
+    faults : tuple of SampleFault
+        What could not be turned into numbers: values that are no numbers (NaN in ``values``), rows of a wrong length.
     """
 
     channels: tuple[str, ...]
@@ -53,6 +81,7 @@ class SampleBlock:
     values: Array
     present: Array
     origin: tuple[str, ...]
+    faults: tuple[SampleFault, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the shapes and make every array read-only."""

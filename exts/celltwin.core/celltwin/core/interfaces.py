@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import numpy as np
 
 from .arrays import Array, freeze, require_shape
 
@@ -74,6 +76,9 @@ class SampleBlock:
         Where each row comes from, such as ``"file.csv:1234"``; one text for all or one a row.
     faults : tuple of SampleFault
         What could not be turned into numbers: values that are no numbers (NaN in ``values``), rows of a wrong length.
+    arrived : ndarray of shape (n_samples,)
+        When each row arrived [s since the start of the source]: never decreasing, and without the errors that a
+        stated time may have. Left empty, it is the largest time so far.
     """
 
     channels: tuple[str, ...]
@@ -82,14 +87,39 @@ class SampleBlock:
     present: Array
     origin: tuple[str, ...]
     faults: tuple[SampleFault, ...] = ()
+    arrived: Array = field(default_factory=lambda: np.empty(0))
 
     def __post_init__(self) -> None:
         """Check the shapes and make every array read-only."""
         shape = (self.time.size, len(self.channels))
+        if self.arrived.size == 0 and self.time.size:
+            known = np.where(np.isfinite(self.time), self.time, -np.inf)
+            object.__setattr__(self, "arrived", np.maximum.accumulate(known))
+        require_shape("SampleBlock.arrived", self.arrived, (self.time.size,))
         for name in ("values", "present"):
             require_shape(f"SampleBlock.{name}", getattr(self, name), shape)
-        for name in ("time", "values", "present"):
+        for name in ("time", "values", "present", "arrived"):
             object.__setattr__(self, name, freeze(getattr(self, name)))
+
+    def rows(self, start: int, stop: int) -> SampleBlock:
+        """Return the rows from ``start`` up to ``stop``, with their faults.
+
+        A fault that belongs to no row stays with the first rows.
+        """
+        faults = tuple(
+            fault if fault.row < 0 else replace(fault, row=fault.row - start)
+            for fault in self.faults
+            if start <= fault.row < stop or (fault.row < 0 and start == 0)
+        )
+        return SampleBlock(
+            channels=self.channels,
+            time=self.time[start:stop],
+            values=self.values[start:stop],
+            present=self.present[start:stop],
+            origin=self.origin if len(self.origin) <= 1 else self.origin[start:stop],
+            faults=faults,
+            arrived=self.arrived[start:stop],
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

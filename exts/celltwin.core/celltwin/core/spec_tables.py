@@ -68,6 +68,9 @@ def _convert(value: Any, kind: Any, rule: FieldRule, where: str) -> Any:
     if kind is str:
         if not isinstance(value, str):
             raise SpecError(f"{where} = {value!r} is not a text", remedy=rule.doc)
+        complaint = rule.complaint(value)
+        if complaint:
+            raise SpecError(f"{where} = {complaint}", remedy=rule.doc)
         return value
     if kind is Level:
         try:

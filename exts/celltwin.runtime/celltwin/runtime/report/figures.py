@@ -1,0 +1,196 @@
+"""The report's figures: arrays in, SVG text out."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from celltwin.core import Array, find_quantity
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["draw_deviations", "draw_pack", "draw_range", "draw_soc", "draw_soh"]
+
+BLUE, ORANGE, GREEN, RED, GREY = "#2f6db3", "#d9731a", "#3a8f5c", "#c0392b", "#8a8f98"
+LINES = (BLUE, ORANGE, GREEN, "#7b52a1", "#b0892a", "#2a9aa5", RED, "#6b7280", "#a1466b", "#4d7c0f", "#1e3a8a", "#9a3412")
+# More elements than this are drawn as a band.
+MOST_LINES = 12
+
+
+def draw_pack(time: Array, current: Array, voltage: Array) -> str:
+    """Draw pack voltage above pack current.
+
+    Parameters
+    ----------
+    time : ndarray of shape (n_steps,)
+        Times [s].
+    current : ndarray of shape (n_steps,)
+        Pack current [A], positive on discharge.
+    voltage : ndarray of shape (n_steps,)
+        Pack voltage [V].
+    """
+    with _figure(rows=2, height=4.2) as (figure, (upper, lower)):
+        minutes = time / 60.0
+        upper.plot(minutes, voltage, color=BLUE)
+        upper.set_ylabel("Pack voltage [V]")
+        lower.axhline(0.0, color=GREY, linewidth=0.7)
+        lower.plot(minutes, current, color=ORANGE)
+        lower.set_ylabel("Pack current [A]")
+        lower.set_xlabel("Time [min]")
+        lower.annotate("discharge +", (1.0, 0.97), xycoords="axes fraction", ha="right", va="top", fontsize=8, color=GREY)
+        return _svg(figure)
+
+
+def draw_range(time: Array, values: Array, ids: tuple[str, ...], quantity: str, marked: tuple[int, ...], noun: str) -> str:
+    """Draw a quantity of many elements: each of a few, or the band of many with the marked ones on top.
+
+    Parameters
+    ----------
+    time : ndarray of shape (n_steps,)
+        Times [s].
+    values : ndarray of shape (n_steps, n)
+        Values [SI].
+    ids : tuple of str
+        Id of each element.
+    quantity : str
+        Key of the quantity, for label and unit.
+    marked : tuple of int
+        Indices of elements to draw by themselves.
+    noun : str
+        What an element is, such as ``"group"``.
+    """
+    shown = find_quantity(quantity)
+    display = shown.display_scale * values + shown.display_offset
+    minutes = time / 60.0
+    with _figure(height=3.2) as (figure, (axes,)):
+        if values.shape[1] <= MOST_LINES:
+            for index in range(values.shape[1]):
+                strong = index in marked
+                axes.plot(minutes, display[:, index], color=LINES[index % len(LINES)], linewidth=2.0 if strong else 1.1, label=ids[index] + (" (weak)" if strong else ""))
+        else:
+            low, quarter, middle, three, high = np.nanpercentile(display, [0, 25, 50, 75, 100], axis=1)
+            axes.fill_between(minutes, low, high, color=BLUE, alpha=0.18, linewidth=0, label=f"all {values.shape[1]} {noun}s")
+            axes.fill_between(minutes, quarter, three, color=BLUE, alpha=0.35, linewidth=0, label="middle half")
+            axes.plot(minutes, middle, color=BLUE, label="median")
+            for order, index in enumerate(marked):
+                axes.plot(minutes, display[:, index], color=(RED, ORANGE, GREEN)[order % 3], linewidth=1.1, label=ids[index])
+        axes.set_ylabel(f"{noun.capitalize()} {shown.label.lower() if shown.label != shown.label.upper() else shown.label} [{shown.display_unit}]")
+        axes.set_xlabel("Time [min]")
+        _legend(axes)
+        return _svg(figure)
+
+
+def draw_soc(time: Array, soc: Array, uncertainty: Array, lowest: Array, highest: Array) -> str:
+    """Draw the pack's state of charge with its 95 % band, and the spread of the groups.
+
+    Parameters
+    ----------
+    time, soc, uncertainty : ndarray of shape (n_steps,)
+        Times [s], state of charge [1] and its standard uncertainty [1].
+    lowest, highest : ndarray of shape (n_steps,)
+        Lowest and highest group [1]; NaN where unknown.
+    """
+    minutes = time / 60.0
+    with _figure(height=3.0) as (figure, (axes,)):
+        if np.isfinite(lowest).any():
+            axes.fill_between(minutes, 100 * lowest, 100 * highest, color=ORANGE, alpha=0.30, linewidth=0, label="lowest to highest group")
+        axes.fill_between(
+            minutes, 100 * (soc - 1.96 * uncertainty), 100 * (soc + 1.96 * uncertainty), color=BLUE, alpha=0.18, linewidth=0, label="pack, 95 % interval"
+        )
+        axes.plot(minutes, 100 * soc, color=BLUE, label="pack")
+        axes.set_ylabel("SOC [%]")
+        axes.set_xlabel("Time [min]")
+        axes.set_ylim(-3.0, 103.0)
+        _legend(axes)
+        return _svg(figure)
+
+
+def draw_soh(predicted: Array, trusted: Array, truth: Array | None) -> str:
+    """Draw the histogram of predicted cell health, with the simulated plant's truth where there is one.
+
+    Parameters
+    ----------
+    predicted : ndarray of shape (n_cells,)
+        Predicted SOH [1]; NaN where there is none.
+    trusted : ndarray of bool, shape (n_cells,)
+        Where the prediction may be trusted.
+    truth : ndarray of shape (n_cells,) or None
+        True SOH [1].
+    """
+    known = np.isfinite(predicted)
+    everything = predicted[known] if truth is None else np.concatenate([predicted[known], truth])
+    low, high = np.floor(everything.min() * 100.0) - 1.0, np.ceil(everything.max() * 100.0) + 1.0
+    bins = np.linspace(low, high, 41)
+    with _figure(height=3.0) as (figure, (axes,)):
+        axes.hist(
+            [100 * predicted[known & trusted], 100 * predicted[known & ~trusted]],
+            bins=bins, stacked=True, color=[BLUE, "#c3c7ce"], label=["predicted", "predicted, not to be trusted"],
+        )  # fmt: skip
+        if truth is not None:
+            axes.hist(100 * truth, bins=bins, histtype="step", color=ORANGE, linewidth=1.6, label="truth of the simulated plant")
+        axes.set_xlabel("SOH [%]")
+        axes.set_ylabel("Cells")
+        _legend(axes)
+        return _svg(figure)
+
+
+def draw_deviations(deviation: Array, uncertainty: Array, ids: tuple[str, ...], weakest: tuple[int, ...]) -> str:
+    """Draw how far each group stays from the pack's median under load.
+
+    Parameters
+    ----------
+    deviation, uncertainty : ndarray of shape (n_groups,)
+        Mean deviation under load and its standard uncertainty [V].
+    ids : tuple of str
+        Id of each group.
+    weakest : tuple of int
+        Indices of the weakest groups.
+    """
+    with _figure(height=2.8) as (figure, (axes,)):
+        index = np.arange(deviation.size)
+        colours = [RED if number in weakest else BLUE for number in index]
+        few = deviation.size <= 30
+        axes.bar(index, 1000 * deviation, yerr=1000 * uncertainty if few else None, color=colours, width=0.75, capsize=2, ecolor=GREY)
+        axes.axhline(0.0, color=GREY, linewidth=0.7)
+        if few:
+            axes.set_xticks(index, ids)
+        else:
+            axes.set_xticks(weakest, [ids[number] for number in weakest], rotation=30, ha="right")
+        axes.set_ylabel("Deviation from\nthe median [mV]")
+        axes.set_xlabel("Group")
+        return _svg(figure)
+
+
+@contextmanager
+def _figure(rows: int = 1, height: float = 3.0) -> Iterator[tuple[Figure, list[Axes]]]:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    style = {
+        "font.size": 9.0, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#e6e8eb",
+        "axes.edgecolor": "#9aa0a8", "axes.axisbelow": True, "lines.linewidth": 1.5, "svg.fonttype": "none", "svg.hashsalt": "celltwin",
+        "font.family": "sans-serif", "legend.frameon": False, "axes.labelcolor": "#333842", "xtick.color": "#555b66", "ytick.color": "#555b66",
+    }  # fmt: skip
+    with mpl.rc_context(style):
+        figure = Figure(figsize=(7.4, height), layout="constrained")
+        axes = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
+        yield figure, list(axes)
+
+
+def _legend(axes: Axes) -> None:
+    handles, _ = axes.get_legend_handles_labels()
+    if len(handles) > 1:
+        axes.legend(fontsize=8, ncols=1 if len(handles) <= 4 else 2, loc="best")
+
+
+def _svg(figure: Figure) -> str:
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]

@@ -116,6 +116,7 @@ def assemble(
             shield=Shield(spec),
             publisher=Publisher(spec, folder, (history,), quantity=settings.quantity, stage=stage),
             folder=folder,
+            is_loading=lambda: not (loaded.done() and prescriber.started),
             on_close=(prescriber.close, lambda: loader.shutdown(wait=True, cancel_futures=True)),
         )
     except BaseException:
@@ -156,6 +157,10 @@ class _Prescriber:
 
     def ask(self, state: PackState) -> Future[Advice]:
         return self._worker.submit("prescribe", state)
+
+    @property
+    def started(self) -> bool:
+        return self._worker.started.done()
 
     def restart(self) -> None:
         self._worker.close()

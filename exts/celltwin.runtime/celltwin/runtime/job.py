@@ -57,6 +57,9 @@ class TwinJob:
         self.phase = "running"
         self.exit_code = 0
         self.first_step_seconds: float | None = None
+        self.first_step_at: float | None = None  # [s since 1970]
+        self.longest_gap = {"loading": 0.0, "running": 0.0}  # between two updates of the host [s]
+        self._updated: float | None = None
         self._ended = ""
         self._report: Future[Any] | None = None
         self._reporter: BackgroundWorker | None = None
@@ -72,7 +75,8 @@ class TwinJob:
         """What delivers the samples."""
         if self.settings.telemetry:
             return f"recording {self.settings.telemetry}"
-        return f"simulated plant, PyBaMM {self.settings.fidelity}, duty {resolve(self.settings.duty).stem}, seed {self.settings.seed}"
+        duty = resolve(self.settings.duty).stem
+        return f"simulated plant, PyBaMM {self.settings.fidelity}, duty {duty}, seed {self.settings.seed}"
 
     def update(self, dt: float) -> list[PackState]:
         """Do what is due and return new process images; ``dt`` is wall time since the last call [s]."""
@@ -81,10 +85,12 @@ class TwinJob:
             return []
         if self.done:
             return []
+        self._measure_gap()
         states = self.twin.advance(dt)
         for state in states:
             if self.first_step_seconds is None:
                 self.first_step_seconds = time.monotonic() - self.begun
+                self.first_step_at = time.time()
             self.statistics.observe(state)
         if self.twin.finished:
             self._end("failed" if self.twin.failure else "finished")
@@ -145,6 +151,13 @@ class TwinJob:
 
     _wall = 0.0
 
+    def _measure_gap(self) -> None:
+        now, before = time.monotonic(), self._updated
+        self._updated = now
+        if before is not None:
+            phase = "loading" if self.twin.parts.is_loading() else "running"
+            self.longest_gap[phase] = max(self.longest_gap[phase], now - before)
+
     def _end(self, how: str) -> None:
         self._wall = time.monotonic() - self.begun
         self._ended = how
@@ -201,6 +214,9 @@ class TwinJob:
             "simulated_s": simulated,
             "wall_s": round(self._wall, 3),
             "first_step_s": self.first_step_seconds,
+            "first_step_at_s": self.first_step_at,
+            "longest_update_s": {phase: round(gap, 4) for phase, gap in self.longest_gap.items()},
+            "step_ms": _quantiles(twin.step_seconds),
             "figures": self.statistics.entry(),
             "models": _models(twin),
             "tiers": {tier: str(name) for tier, name in TIER_FILES.items()} | {"recording": self.folder.recording.name},
@@ -235,6 +251,17 @@ def _models(twin: Any) -> dict[str, str]:
         for (kind, quantity, level), reading in twin.state.readings.items():
             found[f"{kind.value} {quantity} ({level.value})"] = reading.provenance
     return found
+
+
+def _quantiles(seconds: list[float]) -> dict[str, float] | None:
+    if not seconds:
+        return None
+    ordered = sorted(seconds)
+    last = len(ordered) - 1
+    return {
+        name: round(1000.0 * ordered[round(share * last)], 3)
+        for name, share in (("median", 0.5), ("p99", 0.99), ("longest", 1.0))
+    }
 
 
 def _version(name: str) -> str | None:

@@ -20,7 +20,7 @@ class SampleBuffer:
 
     @property
     def newest(self) -> float:
-        """Largest time that has arrived [s]; minus infinity before the first."""
+        """When the newest sample arrived [s]; minus infinity before the first."""
         return self._newest
 
     def __bool__(self) -> bool:
@@ -31,36 +31,23 @@ class SampleBuffer:
         """Take blocks in the order of their arrival."""
         for block in blocks:
             self._blocks.append(block)
-            finite = block.time[np.isfinite(block.time)]
-            if finite.size:
-                self._newest = max(self._newest, float(finite.max()))
+            if block.arrived.size:
+                self._newest = max(self._newest, float(block.arrived[-1]))
 
     def take(self, until: float) -> list[SampleBlock]:
-        """Return and forget what arrived before the first sample later than ``until`` [s].
+        """Return and forget what arrived up to ``until`` [s], in the order of arrival.
 
-        The order of arrival is kept, so that samples out of order stay visible to the checks.
+        Times that the samples state may be out of order or missing; the checks that come next see them as they are.
         """
         taken = []
         while self._blocks:
             block = self._blocks[0]
-            later = np.flatnonzero(block.time > until)
-            if later.size == 0:
+            cut = int(np.searchsorted(block.arrived, until, side="right"))
+            if cut == block.arrived.size:
                 taken.append(self._blocks.popleft())
                 continue
-            cut = int(later[0])
             if cut:
-                taken.append(_rows(block, slice(0, cut)))
-                self._blocks[0] = _rows(block, slice(cut, None))
+                taken.append(block.rows(0, cut))
+                self._blocks[0] = block.rows(cut, block.arrived.size)
             break
         return taken
-
-
-def _rows(block: SampleBlock, rows: slice) -> SampleBlock:
-    origin = block.origin if len(block.origin) <= 1 else block.origin[rows]
-    return SampleBlock(
-        channels=block.channels,
-        time=block.time[rows],
-        values=block.values[rows],
-        present=block.present[rows],
-        origin=origin,
-    )

@@ -87,6 +87,10 @@ class TwinParts:
         Stage and recordings.
     folder : RunFolder
         The run's small files.
+    is_loading : callable
+        Whether models are still being loaded in the background.
+    on_close : tuple of callable
+        What else to release at the end.
     """
 
     source: TelemetrySource
@@ -102,6 +106,7 @@ class TwinParts:
     shield: Reviews
     publisher: Publisher
     folder: RunFolder
+    is_loading: Callable[[], bool]
     on_close: tuple[Callable[[], None], ...] = field(default=())
 
 

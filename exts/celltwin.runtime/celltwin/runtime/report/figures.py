@@ -18,7 +18,20 @@ if TYPE_CHECKING:
 __all__ = ["draw_deviations", "draw_pack", "draw_range", "draw_soc", "draw_soh"]
 
 BLUE, ORANGE, GREEN, RED, GREY = "#2f6db3", "#d9731a", "#3a8f5c", "#c0392b", "#8a8f98"
-LINES = (BLUE, ORANGE, GREEN, "#7b52a1", "#b0892a", "#2a9aa5", RED, "#6b7280", "#a1466b", "#4d7c0f", "#1e3a8a", "#9a3412")
+LINES = (
+    BLUE,
+    ORANGE,
+    GREEN,
+    "#7b52a1",
+    "#b0892a",
+    "#2a9aa5",
+    RED,
+    "#6b7280",
+    "#a1466b",
+    "#4d7c0f",
+    "#1e3a8a",
+    "#9a3412",
+)
 # More elements than this are drawn as a band.
 MOST_LINES = 12
 
@@ -43,11 +56,15 @@ def draw_pack(time: Array, current: Array, voltage: Array) -> str:
         lower.plot(minutes, current, color=ORANGE)
         lower.set_ylabel("Pack current [A]")
         lower.set_xlabel("Time [min]")
-        lower.annotate("discharge +", (1.0, 0.97), xycoords="axes fraction", ha="right", va="top", fontsize=8, color=GREY)
+        lower.annotate(
+            "discharge +", (1.0, 0.97), xycoords="axes fraction", ha="right", va="top", fontsize=8, color=GREY
+        )
         return _svg(figure)
 
 
-def draw_range(time: Array, values: Array, ids: tuple[str, ...], quantity: str, marked: tuple[int, ...], noun: str) -> str:
+def draw_range(
+    time: Array, values: Array, ids: tuple[str, ...], quantity: str, marked: tuple[int, ...], noun: str
+) -> str:
     """Draw a quantity of many elements: each of a few, or the band of many with the marked ones on top.
 
     Parameters
@@ -72,15 +89,27 @@ def draw_range(time: Array, values: Array, ids: tuple[str, ...], quantity: str, 
         if values.shape[1] <= MOST_LINES:
             for index in range(values.shape[1]):
                 strong = index in marked
-                axes.plot(minutes, display[:, index], color=LINES[index % len(LINES)], linewidth=2.0 if strong else 1.1, label=ids[index] + (" (weak)" if strong else ""))
+                axes.plot(
+                    minutes,
+                    display[:, index],
+                    color=LINES[index % len(LINES)],
+                    linewidth=2.0 if strong else 1.1,
+                    label=ids[index] + (" (weak)" if strong else ""),
+                )
         else:
             low, quarter, middle, three, high = np.nanpercentile(display, [0, 25, 50, 75, 100], axis=1)
-            axes.fill_between(minutes, low, high, color=BLUE, alpha=0.18, linewidth=0, label=f"all {values.shape[1]} {noun}s")
+            axes.fill_between(
+                minutes, low, high, color=BLUE, alpha=0.18, linewidth=0, label=f"all {values.shape[1]} {noun}s"
+            )
             axes.fill_between(minutes, quarter, three, color=BLUE, alpha=0.35, linewidth=0, label="middle half")
             axes.plot(minutes, middle, color=BLUE, label="median")
             for order, index in enumerate(marked):
-                axes.plot(minutes, display[:, index], color=(RED, ORANGE, GREEN)[order % 3], linewidth=1.1, label=ids[index])
-        axes.set_ylabel(f"{noun.capitalize()} {shown.label.lower() if shown.label != shown.label.upper() else shown.label} [{shown.display_unit}]")
+                axes.plot(
+                    minutes, display[:, index], color=(RED, ORANGE, GREEN)[order % 3], linewidth=1.1, label=ids[index]
+                )
+        axes.set_ylabel(
+            f"{noun.capitalize()} {shown.label.lower() if shown.label != shown.label.upper() else shown.label} [{shown.display_unit}]"
+        )
         axes.set_xlabel("Time [min]")
         _legend(axes)
         return _svg(figure)
@@ -99,9 +128,23 @@ def draw_soc(time: Array, soc: Array, uncertainty: Array, lowest: Array, highest
     minutes = time / 60.0
     with _figure(height=3.0) as (figure, (axes,)):
         if np.isfinite(lowest).any():
-            axes.fill_between(minutes, 100 * lowest, 100 * highest, color=ORANGE, alpha=0.30, linewidth=0, label="lowest to highest group")
+            axes.fill_between(
+                minutes,
+                100 * lowest,
+                100 * highest,
+                color=ORANGE,
+                alpha=0.30,
+                linewidth=0,
+                label="lowest to highest group",
+            )
         axes.fill_between(
-            minutes, 100 * (soc - 1.96 * uncertainty), 100 * (soc + 1.96 * uncertainty), color=BLUE, alpha=0.18, linewidth=0, label="pack, 95 % interval"
+            minutes,
+            100 * (soc - 1.96 * uncertainty),
+            100 * (soc + 1.96 * uncertainty),
+            color=BLUE,
+            alpha=0.18,
+            linewidth=0,
+            label="pack, 95 % interval",
         )
         axes.plot(minutes, 100 * soc, color=BLUE, label="pack")
         axes.set_ylabel("SOC [%]")
@@ -133,7 +176,14 @@ def draw_soh(predicted: Array, trusted: Array, truth: Array | None) -> str:
             bins=bins, stacked=True, color=[BLUE, "#c3c7ce"], label=["predicted", "predicted, not to be trusted"],
         )  # fmt: skip
         if truth is not None:
-            axes.hist(100 * truth, bins=bins, histtype="step", color=ORANGE, linewidth=1.6, label="truth of the simulated plant")
+            axes.hist(
+                100 * truth,
+                bins=bins,
+                histtype="step",
+                color=ORANGE,
+                linewidth=1.6,
+                label="truth of the simulated plant",
+            )
         axes.set_xlabel("SOH [%]")
         axes.set_ylabel("Cells")
         _legend(axes)
@@ -156,7 +206,15 @@ def draw_deviations(deviation: Array, uncertainty: Array, ids: tuple[str, ...], 
         index = np.arange(deviation.size)
         colours = [RED if number in weakest else BLUE for number in index]
         few = deviation.size <= 30
-        axes.bar(index, 1000 * deviation, yerr=1000 * uncertainty if few else None, color=colours, width=0.75, capsize=2, ecolor=GREY)
+        axes.bar(
+            index,
+            1000 * deviation,
+            yerr=1000 * uncertainty if few else None,
+            color=colours,
+            width=0.75,
+            capsize=2,
+            ecolor=GREY,
+        )
         axes.axhline(0.0, color=GREY, linewidth=0.7)
         if few:
             axes.set_xticks(index, ids)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .arrays import Array, freeze, require_shape
 
@@ -84,7 +85,7 @@ class SampleBlock:
     channels: tuple[str, ...]
     time: Array
     values: Array
-    present: Array
+    present: NDArray[np.bool_]
     origin: tuple[str, ...]
     faults: tuple[SampleFault, ...] = ()
     arrived: Array = field(default_factory=lambda: np.empty(0))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from celltwin.core import SECONDS_PER_HOUR, Kind, Level, PackSpec, PackState, Quality, cell_values
+from celltwin.estimation import GroupEvidence
 
 __all__ = ["Extreme", "RunStatistics"]
 
@@ -53,11 +54,13 @@ class RunStatistics:
         self.soc: list[tuple[float, float]] = []
         self.soh: dict[str, Any] | None = None
         self.steps = 0
+        self._evidence = GroupEvidence(spec)
 
     def observe(self, state: PackState) -> None:
         """Take one process image into account."""
         self.steps += 1
         self._integrate(state)
+        self._evidence.observe(state)
         for quantity, level in (("voltage", Level.GROUP), ("temperature", Level.CELL), ("temperature", Level.MODULE)):
             self._extremes(state, quantity, level)
         soc = state.get(Kind.ESTIMATED, "soc", Level.PACK)
@@ -90,6 +93,17 @@ class RunStatistics:
             "soc_first": round(self.soc[0][1], 4) if self.soc else None,
             "soc_last": round(self.soc[-1][1], 4) if self.soc else None,
             "soh": self.soh,
+            "groups": [
+                {
+                    "element": rank.element_id,
+                    "deficit_V": round(rank.deficit, 5),
+                    "last_deficit_V": round(rank.last_deficit, 5),
+                    "significance": round(rank.significance, 2),
+                    "weak": rank.weak,
+                    "sentence": rank.sentence,
+                }
+                for rank in self._evidence.rank()
+            ],
             "extremes": {name: extreme.entry() for name, extreme in self.extremes.items()},
         }
 

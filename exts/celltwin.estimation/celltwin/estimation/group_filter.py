@@ -1,0 +1,255 @@
+r"""Extended Kalman filter for the state of charge of every series group at once.
+
+State of one group, with its cells taken as equal and current positive on discharge:
+
+.. math::
+    \dot z = -\kappa I / (3600\,Q), \qquad
+    \dot v_1 = (\rho r I - v_1) / \tau, \qquad
+    V = U(z) + b - v_1 - r I
+
+:math:`b` is the error of the open-circuit voltage model, a Gauss-Markov process over state of charge. It keeps the
+filter honest: measuring longer at one state of charge does not average it away, and where the curve is flat it
+turns into uncertainty of the state of charge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from celltwin.core import SECONDS_PER_HOUR, Array
+
+from .ocv_table import OcvTable
+
+__all__ = ["FilterSettings", "GroupState", "correct_groups", "predict_groups", "start_groups"]
+
+SOC, POLARISATION, OCV_ERROR, RESISTANCE, CAPACITY_FACTOR = range(5)
+_SIZE = 5
+_NO_KNOWLEDGE = 0.3  # standard deviation of a uniform state of charge [-]
+_LARGEST_RESIDUAL = 3.0  # residuals beyond this many standard deviations weigh less (Huber)
+_VOLTAGE_NOISE = 5.0e-4  # of converters and of sampling a moment apart [V]
+_RESISTANCE_BOUNDS = (0.1, 20.0)  # times the prior
+_FACTOR_BOUNDS = (0.6, 3.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilterSettings:
+    """What the filter takes for granted about the cell and its own model.
+
+    Attributes
+    ----------
+    capacity : float
+        Nominal capacity of one cell [A.h].
+    resistance : float
+        Expected resistance of one cell with its connection [ohm].
+    resistance_spread : float
+        Relative standard deviation of the resistance before anything was measured, and its change over 30 % of
+        charge.
+    capacity_spread : float
+        Relative standard deviation of capacity before anything was measured.
+    polarisation_ratio : float
+        Slow resistance, as a multiple of the fast one.
+    polarisation_time : float
+        Time constant of the slow resistance [s].
+    ocv_uncertainty : float
+        Standard uncertainty of the open-circuit voltage model, hysteresis included [V].
+    ocv_correlation : float
+        Change of state of charge over which the error of that model forgets itself [-].
+    relaxation_uncertainty : float
+        Standard uncertainty of a voltage taken for relaxed [V].
+    """
+
+    capacity: float
+    resistance: float
+    resistance_spread: float = 0.4
+    capacity_spread: float = 0.1
+    polarisation_ratio: float = 0.6
+    polarisation_time: float = 120.0
+    ocv_uncertainty: float = 0.01
+    ocv_correlation: float = 0.1
+    relaxation_uncertainty: float = 0.005
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GroupState:
+    """Belief about every group.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (n_groups, 5)
+        State of charge [-], polarisation voltage [V], error of the open-circuit voltage [V], resistance of one cell
+        [ohm], nominal over actual capacity [-].
+    covariance : ndarray of shape (n_groups, 5, 5)
+        Covariance of the above.
+    surprise : ndarray of shape (n_groups,)
+        Residual of the last voltage over its expected standard deviation [-], magnitude.
+    """
+
+    mean: Array
+    covariance: Array
+    surprise: Array
+
+    @property
+    def soc(self) -> Array:
+        """State of charge [-], shape (n_groups,)."""
+        return self.mean[:, SOC]
+
+    def deviation(self, index: int) -> Array:
+        """Return the standard deviation of one component, shape (n_groups,)."""
+        deviation: Array = np.sqrt(np.maximum(self.covariance[:, index, index], 0.0))
+        return deviation
+
+    def replaced(self, where: NDArray[np.bool_], other: GroupState) -> GroupState:
+        """Return the belief with some groups taken from another one."""
+        return GroupState(
+            mean=np.where(where[:, np.newaxis], other.mean, self.mean),
+            covariance=np.where(where[:, np.newaxis, np.newaxis], other.covariance, self.covariance),
+            surprise=np.where(where, other.surprise, self.surprise),
+        )
+
+
+def start_groups(
+    settings: FilterSettings, ocv: OcvTable, voltage: Array, current: Array, voltage_uncertainty: Array
+) -> GroupState:
+    """Return the belief after one voltage, without any history.
+
+    At rest the open-circuit voltage gives the state of charge; under load the unknown resistance makes it wide.
+
+    Parameters
+    ----------
+    settings : FilterSettings
+        What is known of the cell.
+    ocv : OcvTable
+        Open-circuit voltage.
+    voltage : ndarray of shape (n_groups,)
+        Voltage of each group [V]; NaN gives a state of charge of one half, plus or minus 0.3.
+    current : ndarray of shape (n_groups,)
+        Current of one cell [A], positive on discharge.
+    voltage_uncertainty : ndarray of shape (n_groups,)
+        Standard uncertainty of the voltage [V].
+    """
+    n_groups = voltage.size
+    known = np.isfinite(voltage)
+    polarisation = 0.5 * settings.polarisation_ratio * settings.resistance * current
+    open_circuit = voltage + settings.resistance * current + polarisation
+    mean = np.zeros((n_groups, _SIZE))
+    mean[:, SOC] = np.where(known, ocv.invert(np.where(known, open_circuit, ocv.voltage[0])), 0.5)
+    mean[:, POLARISATION] = polarisation
+    mean[:, RESISTANCE] = settings.resistance
+    mean[:, CAPACITY_FACTOR] = 1.0
+    covariance = np.zeros((n_groups, _SIZE, _SIZE))
+    covariance[:, SOC, SOC] = _NO_KNOWLEDGE**2
+    covariance[:, POLARISATION, POLARISATION] = polarisation**2 + settings.relaxation_uncertainty**2
+    covariance[:, OCV_ERROR, OCV_ERROR] = settings.ocv_uncertainty**2
+    covariance[:, RESISTANCE, RESISTANCE] = (settings.resistance_spread * settings.resistance) ** 2
+    covariance[:, CAPACITY_FACTOR, CAPACITY_FACTOR] = settings.capacity_spread**2
+    blank = GroupState(mean=mean, covariance=covariance, surprise=np.zeros(n_groups))
+    return correct_groups(blank, settings, ocv, voltage, current, voltage_uncertainty)
+
+
+def predict_groups(
+    state: GroupState, settings: FilterSettings, current: Array, current_uncertainty: Array, step: float
+) -> GroupState:
+    """Return the belief one step later, by counting charge.
+
+    Parameters
+    ----------
+    state : GroupState
+        Belief at the start of the step.
+    settings : FilterSettings
+        What is known of the cell.
+    current : ndarray of shape (n_groups,)
+        Mean current of one cell during the step [A], positive on discharge.
+    current_uncertainty : ndarray of shape (n_groups,)
+        Its standard uncertainty [A], constant within an hour: an offset, not noise.
+    step : float
+        Length of the step [s].
+    """
+    per_second = 1.0 / (SECONDS_PER_HOUR * settings.capacity)  # [1/(A.s)]
+    fading = np.exp(-step / settings.polarisation_time)
+    drive = (1.0 - fading) * settings.polarisation_ratio * current  # [A]
+    mean, covariance = state.mean.copy(), state.covariance
+    moved = current * step * per_second
+    drawn = moved * mean[:, CAPACITY_FACTOR]
+    kept = np.exp(-np.abs(drawn) / settings.ocv_correlation)
+    mean[:, SOC] = np.clip(mean[:, SOC] - drawn, -0.1, 1.1)
+    mean[:, POLARISATION] = fading * mean[:, POLARISATION] + drive * mean[:, RESISTANCE]
+    mean[:, OCV_ERROR] *= kept
+    transition = np.zeros_like(covariance)
+    transition[:, SOC, SOC] = 1.0
+    transition[:, SOC, CAPACITY_FACTOR] = -moved
+    transition[:, POLARISATION, POLARISATION] = fading
+    transition[:, POLARISATION, RESISTANCE] = drive
+    transition[:, OCV_ERROR, OCV_ERROR] = kept
+    transition[:, RESISTANCE, RESISTANCE] = 1.0
+    transition[:, CAPACITY_FACTOR, CAPACITY_FACTOR] = 1.0
+    covariance = transition @ covariance @ transition.transpose(0, 2, 1)
+    slow = 0.3 * settings.polarisation_ratio * settings.resistance * current  # one third of it is model error
+    covariance[:, SOC, SOC] += (current_uncertainty * per_second) ** 2 * SECONDS_PER_HOUR * step
+    covariance[:, POLARISATION, POLARISATION] += slow**2 * (1.0 - fading**2)
+    covariance[:, OCV_ERROR, OCV_ERROR] += settings.ocv_uncertainty**2 * (1.0 - kept**2)
+    covariance[:, RESISTANCE, RESISTANCE] += (settings.resistance_spread * settings.resistance) ** 2 * (
+        np.abs(drawn) / 0.3
+    )
+    return GroupState(mean=mean, covariance=covariance, surprise=state.surprise)
+
+
+def correct_groups(
+    state: GroupState,
+    settings: FilterSettings,
+    ocv: OcvTable,
+    voltage: Array,
+    current: Array,
+    voltage_uncertainty: Array,
+) -> GroupState:
+    """Return the belief after a voltage of each group; groups without one keep theirs.
+
+    Parameters
+    ----------
+    state : GroupState
+        Belief before.
+    settings : FilterSettings
+        What is known of the cell.
+    ocv : OcvTable
+        Open-circuit voltage.
+    voltage : ndarray of shape (n_groups,)
+        Voltage of each group [V]; NaN where there is none to use.
+    current : ndarray of shape (n_groups,)
+        Current of one cell at that moment [A], positive on discharge; NaN where unknown.
+    voltage_uncertainty : ndarray of shape (n_groups,)
+        Standard uncertainty of the voltage [V].
+
+    Notes
+    -----
+    A residual beyond three standard deviations has its weight reduced, so that one wrong voltage cannot carry
+    the belief away, while a lasting one still wins.
+    """
+    usable = np.isfinite(voltage) & np.isfinite(current)
+    current = np.where(usable, current, 0.0)
+    mean = state.mean
+    open_circuit, slope = ocv.evaluate(mean[:, SOC])
+    expected = open_circuit + mean[:, OCV_ERROR] - mean[:, POLARISATION] - mean[:, RESISTANCE] * current
+    residual = np.where(usable, voltage - expected, 0.0)
+    sensitivity = np.zeros_like(mean)
+    sensitivity[:, SOC] = slope
+    sensitivity[:, POLARISATION] = -1.0
+    sensitivity[:, OCV_ERROR] = 1.0
+    sensitivity[:, RESISTANCE] = -current
+    shared = np.einsum("nij,nj->ni", state.covariance, sensitivity)
+    known = np.einsum("ni,ni->n", shared, sensitivity)
+    noise = voltage_uncertainty**2 + _VOLTAGE_NOISE**2
+    total = np.maximum(known + noise, (residual / _LARGEST_RESIDUAL) ** 2)
+    gain = np.where(usable[:, np.newaxis], shared / total[:, np.newaxis], 0.0)
+    moved = mean + gain * residual[:, np.newaxis]
+    moved[:, SOC] = np.clip(moved[:, SOC], -0.1, 1.1)
+    low, high = (bound * settings.resistance for bound in _RESISTANCE_BOUNDS)
+    moved[:, RESISTANCE] = np.clip(moved[:, RESISTANCE], low, high)
+    moved[:, CAPACITY_FACTOR] = np.clip(moved[:, CAPACITY_FACTOR], *_FACTOR_BOUNDS)
+    covariance = state.covariance - gain[:, :, np.newaxis] * shared[:, np.newaxis, :]
+    return GroupState(
+        mean=moved,
+        covariance=0.5 * (covariance + covariance.transpose(0, 2, 1)),
+        surprise=np.where(usable, np.abs(residual) / np.sqrt(known + noise), state.surprise),
+    )

@@ -1,0 +1,91 @@
+"""What is learnt about the inputs themselves, from training cells only: their scale and their territory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from celltwin.core import Array
+
+__all__ = ["InputScaling", "Territory", "fit_scaling", "fit_territory"]
+
+# Added to the covariance of scaled inputs: nearly collinear inputs must not make everything look far away.
+SHRINKAGE = 1e-2
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class InputScaling:
+    """Mean, spread and stand-in of each input.
+
+    Attributes
+    ----------
+    mean, spread : ndarray of shape (n_inputs,)
+        Of the finite values of training cells.
+    stand_in : ndarray of shape (n_inputs,)
+        Median of the finite values of training cells; takes the place of a value that is not finite.
+    """
+
+    mean: Array
+    spread: Array
+    stand_in: Array
+
+    def apply(self, values: Array) -> Array:
+        """Return inputs of shape (n, n_inputs) scaled, values that are not finite replaced."""
+        whole = np.where(np.isfinite(values), values, self.stand_in)
+        return (whole - self.mean) / self.spread
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Territory:
+    """Where the training data lie: one normal distribution for each protocol, in scaled inputs.
+
+    Attributes
+    ----------
+    centres : ndarray of shape (n_protocols, n_inputs)
+        Means.
+    whitening : ndarray of shape (n_protocols, n_inputs, n_inputs)
+        Inverse Cholesky factors of the covariances.
+    threshold : float
+        Distance that 99 % of the cycles of training cells stay below when their own cell is left out.
+
+    References
+    ----------
+    .. [1] K. Lee et al., "A simple unified framework for detecting out-of-distribution samples and adversarial
+       attacks", NeurIPS 2018.
+    """
+
+    centres: Array
+    whitening: Array
+    threshold: float
+
+    def distance(self, scaled: Array) -> Array:
+        """Return the Mahalanobis distance to the nearest protocol, shape (n,), of scaled inputs (n, n_inputs)."""
+        offset = scaled[:, np.newaxis, :] - self.centres
+        white = np.einsum("pij,npj->npi", self.whitening, offset)
+        distance: Array = np.sqrt((white**2).sum(axis=2).min(axis=1))
+        return distance
+
+
+def fit_scaling(values: Array) -> InputScaling:
+    """Return the scaling of training inputs of shape (n, n_inputs)."""
+    finite = np.where(np.isfinite(values), values, np.nan)
+    spread = np.nanstd(finite, axis=0)
+    return InputScaling(
+        mean=np.nanmean(finite, axis=0),
+        spread=np.where(spread > 0.0, spread, 1.0),
+        stand_in=np.nanmedian(finite, axis=0),
+    )
+
+
+def fit_territory(scaled: Array, protocols: NDArray[np.str_], threshold: float = np.inf) -> Territory:
+    """Return the territory of scaled training inputs (n, n_inputs) of known protocols (n,)."""
+    centres, whitening = [], []
+    identity = np.eye(scaled.shape[1])
+    for protocol in np.unique(protocols):
+        members = scaled[protocols == protocol]
+        centres.append(members.mean(axis=0))
+        covariance = np.cov(members, rowvar=False).reshape(identity.shape) + SHRINKAGE * identity
+        whitening.append(np.linalg.inv(np.linalg.cholesky(covariance)))
+    return Territory(centres=np.array(centres), whitening=np.array(whitening), threshold=threshold)

@@ -1,0 +1,190 @@
+"""The figures of a pack as panels show them; SI becomes display units here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from celltwin.core import Kind, Level, PackSpec, PackState, Quality, Reading, cell_values, find_quantity
+
+from .display_text import MISSING, QUALITY_LABELS, show_value
+
+__all__ = ["PACK_CHANNELS", "DisplayChannel", "Shown", "count_qualities", "finest_reading", "show_quality_counts"]
+
+# Half-width of a 95 % interval in standard uncertainties of a normal distribution.
+COVERAGE_95 = 1.96
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """One figure, ready to be drawn.
+
+    Attributes
+    ----------
+    text : str
+        Value with its unit, or a dash.
+    note : str
+        What stands beside it: an element's id, an interval, or why the value is not to be trusted.
+    quality : Quality
+        How far it may be trusted; BAD where there is none.
+    """
+
+    text: str
+    note: str = ""
+    quality: Quality = Quality.GOOD
+
+
+# A pack's terminals carry hundreds of volts and kilowatts: other decimals than a cell's.
+_PACK_FORMATS: dict[str, Callable[[float], str]] = {
+    "voltage": "{:.1f} V".format,
+    "current": "{:.1f} A".format,
+    "power": lambda value: f"{value / 1000.0:.2f} kW",
+}
+
+NOTHING = Shown(text=MISSING, note="no value", quality=Quality.BAD)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DisplayChannel:
+    """One displayed quantity.
+
+    Attributes
+    ----------
+    key, label : str
+        Name in Python, name for people.
+    show : callable
+        Gives the figure of a process image.
+    """
+
+    key: str
+    label: str
+    show: Callable[[PackState, PackSpec], Shown]
+
+
+def finest_reading(state: PackState, quantity: str) -> Reading | None:
+    """Return the reading of a quantity at the finest level that has a value."""
+    for level in (Level.CELL, Level.GROUP, Level.MODULE, Level.PACK):
+        reading = state.best(quantity, level)
+        if reading is not None:
+            return reading
+    return None
+
+
+def count_qualities(state: PackState) -> dict[Quality, int]:
+    """Return how many measured values have each quality; a value that never came counts as bad."""
+    counts = dict.fromkeys(Quality, 0)
+    for (kind, _, _), reading in state.readings.items():
+        if kind is not Kind.MEASURED:
+            continue
+        quality = np.where(np.isnan(reading.values), np.uint8(Quality.BAD), reading.quality)
+        for known in Quality:
+            counts[known] += int(np.count_nonzero(quality == known))
+    return counts
+
+
+def show_quality_counts(state: PackState) -> str:
+    """Return the counts of measured values by quality as one line."""
+    return " · ".join(f"{count:,} {QUALITY_LABELS[known]}" for known, count in count_qualities(state).items())
+
+
+def _show_pack(quantity: str) -> Callable[[PackState, PackSpec], Shown]:
+    def show(state: PackState, spec: PackSpec) -> Shown:
+        value, quality = _pack_value(state, spec, quantity)
+        if not np.isfinite(value):
+            return NOTHING
+        return Shown(
+            text=_PACK_FORMATS.get(quantity, partial(show_value, quantity))(value), note=_flag(quality), quality=quality
+        )
+
+    return show
+
+
+def _pack_value(state: PackState, spec: PackSpec, quantity: str) -> tuple[float, Quality]:
+    reading = state.best(quantity, Level.PACK)
+    if reading is not None:
+        return float(reading.values[0]), Quality(int(reading.quality[0]))
+    if quantity == "power":
+        voltage, of_voltage = _pack_value(state, spec, "voltage")
+        current, of_current = _pack_value(state, spec, "current")
+        return voltage * current, max(of_voltage, of_current)
+    if quantity == "voltage":  # groups are in series: their voltages add up
+        groups = state.best("voltage", Level.GROUP)
+        if groups is not None:
+            return float(groups.values.sum()), Quality(int(groups.quality.max()))
+    if quantity in ("soc", "soh"):
+        values, quality = cell_values(state, spec, quantity)
+        trusted = np.isfinite(values) & (quality == Quality.GOOD)
+        if trusted.any():
+            return float(values[trusted].mean()), Quality.GOOD
+        if np.isfinite(values).any():
+            return float(np.nanmean(values)), Quality(int(quality.min()))
+    return float("nan"), Quality.BAD
+
+
+def _show_extreme(quantity: str, *, highest: bool) -> Callable[[PackState, PackSpec], Shown]:
+    def show(state: PackState, spec: PackSpec) -> Shown:
+        reading = finest_reading(state, quantity)
+        if reading is None:
+            return NOTHING
+        trusted = reading.usable()
+        chosen = trusted if trusted.any() else np.isfinite(reading.values)
+        worst = -np.inf if highest else np.inf
+        ranked = np.where(chosen, reading.values, worst)
+        element = int(np.argmax(ranked) if highest else np.argmin(ranked))
+        quality = Quality(int(reading.quality[element]))
+        name = spec.element_ids(reading.level)[element]
+        note = " · ".join(part for part in (name if reading.level is not Level.PACK else "", _flag(quality)) if part)
+        return Shown(text=show_value(quantity, float(reading.values[element])), note=note, quality=quality)
+
+    return show
+
+
+def _show_weakest(state: PackState, spec: PackSpec) -> Shown:
+    """Return the cell of the lowest SOH; where none is predicted yet, the group of the lowest voltage."""
+    for quantity in ("soh", "voltage"):
+        reading = finest_reading(state, quantity)
+        if reading is not None and reading.level is not Level.PACK:
+            shown = _show_extreme(quantity, highest=False)(state, spec)
+            label = find_quantity(quantity).label
+            return Shown(text=shown.note or MISSING, note=f"{label} {shown.text}", quality=shown.quality)
+    return NOTHING
+
+
+def _show_soh(state: PackState, spec: PackSpec) -> Shown:
+    """Return the pack's SOH with a 95 % interval.
+
+    The errors of one model are common to all cells, so a mean over cells keeps their mean uncertainty.
+    """
+    reading = state.best("soh", Level.PACK) or finest_reading(state, "soh")
+    if reading is None:
+        return Shown(text=MISSING, note="not predicted yet", quality=Quality.BAD)
+    trusted = reading.usable()
+    chosen = trusted if trusted.any() else np.isfinite(reading.values)
+    value = float(reading.values[chosen].mean())
+    quality = Quality.GOOD if trusted.any() else Quality(int(reading.quality[chosen].min()))
+    known = reading.standard_uncertainty[chosen]
+    half = COVERAGE_95 * float(known[np.isfinite(known)].mean()) if np.isfinite(known).any() else float("nan")
+    note = _flag(quality)
+    if np.isfinite(half):
+        low, high = (show_value("soh", bound, unit=False) for bound in (max(value - half, 0.0), value + half))
+        note = f"95 %: {low} to {high} %" + (f" · {note}" if note else "")
+    return Shown(text=show_value("soh", value), note=note, quality=quality)
+
+
+def _flag(quality: Quality) -> str:
+    return "" if quality is Quality.GOOD else QUALITY_LABELS[quality]
+
+
+PACK_CHANNELS: tuple[DisplayChannel, ...] = (
+    DisplayChannel(key="voltage", label="Voltage", show=_show_pack("voltage")),
+    DisplayChannel(key="current", label="Current", show=_show_pack("current")),
+    DisplayChannel(key="power", label="Power", show=_show_pack("power")),
+    DisplayChannel(key="soc", label="SOC", show=_show_pack("soc")),
+    DisplayChannel(key="soh", label="SOH", show=_show_soh),
+    DisplayChannel(key="hottest", label="Hottest cell", show=_show_extreme("temperature", highest=True)),
+    DisplayChannel(key="lowest_voltage", label="Lowest voltage", show=_show_extreme("voltage", highest=False)),
+    DisplayChannel(key="weakest", label="Weakest cell", show=_show_weakest),
+)

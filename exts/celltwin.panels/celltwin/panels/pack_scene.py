@@ -1,0 +1,182 @@
+"""The pack as shapes of ``omni.ui.scene``: plates, cells at three levels of detail, marks and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from functools import partial
+
+import numpy as np
+import omni.ui as ui
+from numpy.typing import NDArray
+from omni.ui import scene as sc
+
+from celltwin.core import Array, Level, PackSpec, lay_out
+
+from .orbit_camera import OrbitCamera
+from .pack_map import PackMap, group_colours
+from .pack_mesh import PackMesh, mesh_cells, mesh_groups, mesh_marks, mesh_plates, mesh_tiles, pack_colours
+from .style import ALARM_COLOURS, PALETTE, TEXT_SIZE, colour, rgb
+
+__all__ = ["Detail", "PackScene"]
+
+
+class Detail(Enum):
+    """How cells are drawn: groups as boxes, cells as tiles that touch, or cells as round prisms."""
+
+    BOXES = "boxes"
+    TILES = "tiles"
+    ROUND = "round"
+
+
+# Pixels that a cell must take to be drawn as a tile, or as a prism with gaps around it.
+SMALLEST_TILE, SMALLEST_ROUND = 3.0, 14.0
+ROUND_SIDES = 12
+MOST_MARKS = 400
+
+_MESHES: dict[Detail, Callable[[PackSpec], PackMesh]] = {
+    Detail.BOXES: mesh_groups,
+    Detail.TILES: mesh_tiles,
+    Detail.ROUND: partial(mesh_cells, sides=ROUND_SIDES),
+}
+
+
+class PackScene:
+    """Shapes of one pack in three scenes laid over each other, so that each draws over the one before.
+
+    Parameters
+    ----------
+    spec : PackSpec
+        The pack.
+    camera : sc.CameraModel
+        Matrices that all three scenes share.
+    """
+
+    def __init__(self, spec: PackSpec, camera: sc.CameraModel) -> None:
+        self._spec = spec
+        self._shown: PackMap | None = None
+        self._selected: int | None = None
+        self._marked: tuple[bytes, bytes, int | None] | None = None
+        self._meshes: dict[Detail, tuple[PackMesh, sc.PolygonMesh]] = {}
+        self._coloured: PackMap | None = None
+        self._detail = Detail.TILES
+        self._views = tuple(sc.SceneView(camera, aspect_ratio_policy=sc.AspectRatioPolicy.STRETCH) for _ in range(3))
+        floor, self._body, self._top = (view.scene for view in self._views)
+        with floor:
+            self._build_floor()
+        with self._top:
+            self._labels = self._build_labels()
+            self._marks = sc.Transform()
+            self._screen = sc.Transform()
+
+    @property
+    def view(self) -> sc.SceneView:
+        """The topmost scene, which receives the mouse."""
+        return self._views[-1]
+
+    @property
+    def screen(self) -> sc.Transform:
+        """Where gestures on the whole view belong."""
+        return self._screen
+
+    def show(self, shown: PackMap) -> None:
+        """Colour the cells and mark the alarms of a picture."""
+        self._shown = shown
+        self._recolour()
+        self._remark()
+
+    def select(self, cell: int | None) -> None:
+        """Mark a cell as chosen, or none."""
+        self._selected = cell
+        self._remark()
+
+    def choose_detail(self, camera: OrbitCamera, view_height: float) -> None:
+        """Draw boxes, coarse or round cells, by the size that a cell takes on the screen."""
+        pixels = camera.pixels(min(self._spec.cell.footprint), view_height)
+        detail = Detail.BOXES if pixels < SMALLEST_TILE else Detail.TILES if pixels < SMALLEST_ROUND else Detail.ROUND
+        if detail is not self._detail:
+            self._detail = detail
+            self._recolour()
+        eye = camera.eye()
+        for x, outward, low, high in self._labels:
+            near = (eye[0] - x) * outward > 0.0
+            low.visible, high.visible = near, not near
+
+    @property
+    def detail(self) -> Detail:
+        """How cells are drawn now."""
+        return self._detail
+
+    def _build_floor(self) -> None:
+        plates = mesh_plates(self._spec)
+        tint = np.tile(rgb(PALETTE["panel"]), (self._spec.n_modules, 1))
+        _polygons(plates, pack_colours(plates, tint))
+        for ring in plates.positions.reshape(-1, 4, 3):
+            points = [*ring.tolist(), ring[0].tolist()]
+            sc.Curve(points, colors=[colour("line")], thicknesses=[1.0], curve_type=sc.Curve.CurveType.LINEAR)
+
+    def _build_labels(self) -> list[tuple[float, float, sc.Transform, sc.Transform]]:
+        """Build the modules' names, low and high beside each: which is seen depends on the side of the camera."""
+        corners = mesh_plates(self._spec).positions.reshape(-1, 4, 3)
+        middle, height = corners.reshape(-1, 3).mean(axis=0), lay_out(self._spec).module_size[2]
+        labels = []
+        for module, ring in zip(self._spec.modules, corners, strict=True):
+            centre = ring.mean(axis=0)
+            outward = 1.0 if centre[0] >= middle[0] else -1.0
+            x = float(centre[0] + outward * ((ring[:, 0].max() - ring[:, 0].min()) / 2.0 + 0.03))
+            pair = []
+            for level in (0.0, height):
+                with sc.Transform(transform=sc.Matrix44.get_translation_matrix(x, float(centre[1]), level)) as place:
+                    sc.Label(module.id, color=colour("faint"), size=TEXT_SIZE, alignment=ui.Alignment.CENTER)
+                pair.append(place)
+            labels.append((x, outward, *pair))
+        return labels
+
+    def _recolour(self) -> None:
+        shown = self._shown
+        if shown is None:
+            return
+        if self._detail not in self._meshes:
+            mesh = _MESHES[self._detail](self._spec)
+            with self._body:
+                self._meshes[self._detail] = (mesh, _polygons(mesh, self._colours(mesh, shown)))
+        for detail, (mesh, shape) in self._meshes.items():
+            shape.visible = detail is self._detail
+            if shape.visible:
+                shape.colors = self._colours(mesh, shown)
+
+    def _colours(self, mesh: PackMesh, shown: PackMap) -> list[int]:
+        return pack_colours(
+            mesh, group_colours(shown.colours, self._spec) if self._detail is Detail.BOXES else shown.colours
+        )
+
+    def _remark(self) -> None:
+        alarmed = self._shown.alarmed if self._shown is not None else np.empty(0, dtype=np.int64)
+        urgency = self._shown.severities if self._shown is not None else np.empty(0, dtype=np.uint8)
+        key = (alarmed.tobytes(), urgency.tobytes(), self._selected)
+        if key == self._marked:
+            return
+        self._marked = key
+        self._marks.clear()
+        with self._marks:
+            if alarmed.size:
+                first = np.argsort(-urgency.astype(np.int64), kind="stable")[:MOST_MARKS]
+                self._mark(alarmed[first], np.array([rgb(ALARM_COLOURS[int(level)]) for level in urgency[first]]))
+            if self._selected is not None:
+                self._mark(np.array([self._selected]), np.array([rgb(PALETTE["strong"])]))
+                self._build_name(self._selected)
+
+    def _mark(self, cells: NDArray[np.int64], colours: Array) -> None:
+        rings = mesh_marks(self._spec, cells)
+        _polygons(rings, pack_colours(rings, colours))
+
+    def _build_name(self, cell: int) -> None:
+        place = lay_out(self._spec).cell_positions[cell].copy()
+        place[2] += self._spec.cell.height / 2.0 + 1.5 * max(self._spec.cell.footprint[0], 0.0) * 0.8
+        with sc.Transform(transform=sc.Matrix44.get_translation_matrix(*place.tolist())):
+            name = self._spec.element_ids(Level.CELL)[cell]
+            sc.Label(name, color=colour("strong"), size=TEXT_SIZE, alignment=ui.Alignment.CENTER)
+
+
+def _polygons(mesh: PackMesh, colours: list[int]) -> sc.PolygonMesh:
+    return sc.PolygonMesh(mesh.positions.tolist(), colours, mesh.face_sizes.tolist(), list(range(mesh.size)))

@@ -1,0 +1,307 @@
+"""Window with the pack in three dimensions, coloured by a quantity."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import omni.ui as ui
+from omni.ui import scene as sc
+
+from celltwin.core import Level, PackSpec, PackState, element_uuid, find_quantity
+
+from .cell_card import CardRow, cell_card
+from .legend import Legend
+from .orbit_camera import OrbitCamera, frame_pack
+from .pack_map import MAP_QUANTITIES, ColourScale, PackMap, map_pack
+from .pack_mesh import pick_cell
+from .pack_scene import PackScene
+from .style import QUALITY_STYLES, SPACING
+from .twin_handle import TwinHandle
+from .widgets import build_line, open_window, set_text
+
+__all__ = ["PackView"]
+
+TITLE = "Pack View"
+LEFT, RIGHT, MIDDLE = 0, 1, 2
+# Turn of the camera for a drag across half the view [rad].
+ORBIT_SPEED = 1.8
+# A press that moves less than this part of the view's half height is a click.
+CLICK_REACH = 0.01
+
+
+class PackView:
+    """The pack by colours: drag to orbit, middle button or right button to pan, wheel to zoom, click to choose.
+
+    Parameters
+    ----------
+    quantity : str
+        Quantity that colours the cells at first.
+    """
+
+    def __init__(self, quantity: str = "temperature") -> None:
+        self._quantity = quantity
+        self._spec: PackSpec | None = None
+        self._state: PackState | None = None
+        self._map: PackMap | None = None
+        self._scale: ColourScale | None = None
+        self._cell: int | None = None
+        self._rows: tuple[CardRow, ...] = ()
+        self._camera: OrbitCamera | None = None
+        self._framed = False
+        self._scene: PackScene | None = None
+        self._sent: tuple[OrbitCamera, float] | None = None
+        self._travel = 0.0
+        self.window = open_window(TITLE, 1040, 560, self._build)
+
+    @property
+    def quantity(self) -> str:
+        """Quantity that colours the cells."""
+        return self._quantity
+
+    @property
+    def cell(self) -> int | None:
+        """The chosen cell, in pack order."""
+        return self._cell
+
+    @property
+    def camera(self) -> OrbitCamera | None:
+        """Where the pack is seen from; None without a pack."""
+        return self._camera
+
+    @property
+    def scene(self) -> PackScene | None:
+        """The shapes; None without a pack."""
+        return self._scene
+
+    @property
+    def quantity_box(self) -> ui.ComboBox:
+        """The box that chooses the quantity."""
+        return self._box
+
+    def show(self, twin: TwinHandle | None) -> None:
+        """Show the newest process image of a twin; cheap when nothing has changed."""
+        spec = None if twin is None else twin.spec
+        if spec is not self._spec:
+            self._spec, self._state, self._map, self._scale = spec, None, None, None
+            self._cell, self._camera, self._framed, self._scene = None, None, False, None
+            self.window.frame.rebuild()
+            return
+        if twin is None or self._scene is None:
+            return
+        self._place_camera()
+        if twin.state is not None and twin.state is not self._state:
+            self._state = twin.state
+            self._paint()
+
+    def choose_quantity(self, quantity: str) -> None:
+        """Colour the cells by another quantity."""
+        self._quantity = quantity
+        self._paint()
+
+    def select(self, cell: int | None) -> None:
+        """Choose a cell and show what is known of it, or none."""
+        self._cell = cell
+        if self._scene is not None:
+            self._scene.select(cell)
+            self._show_card()
+
+    def frame_all(self, elevation: float | None = None) -> None:
+        """Move the camera until the whole pack fills the view, from a side or from an elevation [rad]."""
+        if self._spec is None or self._scene is None:
+            return
+        aspect = self._aspect()
+        if elevation is None:
+            self._camera = frame_pack(self._spec, aspect)
+        else:
+            self._camera = frame_pack(self._spec, aspect, azimuth=-np.pi / 2.0, elevation=elevation)
+        self._framed = True
+
+    def destroy(self) -> None:
+        """Close the window."""
+        self._scene = None
+        self.window.destroy()
+
+    # Building
+
+    def _build(self) -> None:
+        self._scene, self._sent, self._rows = None, None, ()
+        with ui.ZStack():
+            ui.Rectangle(name="view")
+            if self._spec is None:
+                ui.Label("No twin is running.", name="faint", alignment=ui.Alignment.CENTER)
+                return
+            with ui.VStack():
+                self._build_toolbar()
+                with ui.ZStack():
+                    with ui.Frame(horizontal_clipping=True, vertical_clipping=True), ui.ZStack():
+                        self._build_scene(self._spec)
+                    self._build_overlay()
+        if self._state is not None:
+            self._paint()
+
+    def _build_toolbar(self) -> None:
+        with ui.ZStack(height=36):
+            ui.Rectangle(name="window")
+            with ui.HStack(spacing=SPACING), ui.VStack():
+                ui.Spacer(height=4)
+                with ui.HStack(height=28, spacing=SPACING):
+                    ui.Spacer(width=4)
+                    ui.Label("Colour by", name="faint", width=68)
+                    labels = [find_quantity(key).label for key in MAP_QUANTITIES]
+                    self._box = ui.ComboBox(MAP_QUANTITIES.index(self._quantity), *labels, width=150)
+                    self._box.model.get_item_value_model(None, 0).add_value_changed_fn(self._on_quantity)
+                    ui.Spacer(width=8)
+                    ui.Button("Fit", width=56, clicked_fn=self.frame_all, tooltip="Show the whole pack")
+                    ui.Button(
+                        "Top", width=56, clicked_fn=partial(self.frame_all, np.pi / 2.0), tooltip="Look from above"
+                    )
+                    ui.Spacer()
+                    ui.Label(
+                        "Drag: orbit · right drag: pan · wheel: zoom · click: choose a cell",
+                        name="faint",
+                        alignment=ui.Alignment.RIGHT_CENTER,
+                    )
+                    ui.Spacer(width=8)
+                ui.Spacer(height=4)
+
+    def _build_scene(self, spec: PackSpec) -> None:
+        identity = [1.0 if row == column else 0.0 for row in range(4) for column in range(4)]
+        self._model = sc.CameraModel(identity, identity)
+        self._scene = PackScene(spec, self._model)
+        with self._scene.screen:
+            sc.Screen(
+                gestures=[
+                    sc.DragGesture(
+                        mouse_button=LEFT,
+                        on_began_fn=self._on_began,
+                        on_changed_fn=self._on_orbit,
+                        on_ended_fn=self._on_ended,
+                    ),
+                    *(sc.DragGesture(mouse_button=button, on_changed_fn=self._on_pan) for button in (MIDDLE, RIGHT)),
+                    sc.ScrollGesture(on_ended_fn=self._on_scroll),
+                ]
+            )
+        self._scene.select(self._cell)
+
+    def _build_overlay(self) -> None:
+        with ui.VStack():
+            ui.Spacer(height=10)
+            with ui.HStack(height=0):
+                ui.Spacer()
+                self._card = ui.Frame(width=0, height=0, build_fn=self._build_card)
+                ui.Spacer(width=10)
+            ui.Spacer()
+            with ui.HStack(height=0):
+                ui.Spacer(width=10)
+                self._legend = Legend()
+                ui.Spacer()
+            ui.Spacer(height=10)
+
+    def _build_card(self) -> None:
+        if self._spec is None or self._cell is None:
+            return
+        name = self._spec.element_ids(Level.CELL)[self._cell]
+        with ui.ZStack(width=350, height=0):
+            ui.Rectangle(name="card")
+            with ui.HStack(height=0):
+                ui.Spacer(width=12)
+                with ui.VStack(height=0, spacing=2):
+                    ui.Spacer(height=6)
+                    with ui.HStack(height=22):
+                        ui.Label(name, name="strong")
+                        ui.Button("×", width=22, height=20, clicked_fn=partial(self.select, None))
+                    ui.Label(element_uuid(self._spec.name, name), name="faint", height=16)
+                    build_line()
+                    if not self._rows:
+                        ui.Label("Nothing is known of it yet.", name="faint", height=20)
+                    self._card_labels = []
+                    for row in self._rows:
+                        with ui.HStack(height=20, spacing=4):
+                            ui.Label(row.label, name="faint", width=92)
+                            text = ui.Label(row.text, name=f"value_{QUALITY_STYLES[row.quality]}", width=114)
+                            note = ", ".join(part for part in (row.kind.value, row.note) if part)
+                            about = ui.Label(note, name=f"note_{QUALITY_STYLES[row.quality]}", elided_text=True)
+                        self._card_labels.append((text, about))
+                    ui.Spacer(height=6)
+                ui.Spacer(width=8)
+
+    # Showing
+
+    def _paint(self) -> None:
+        if self._state is None or self._spec is None or self._scene is None:
+            return
+        self._map = map_pack(self._state, self._spec, self._quantity, self._scale)
+        self._scale = self._map.scale
+        self._scene.show(self._map)
+        self._legend.show(self._map)
+        self._show_card()
+
+    def _show_card(self) -> None:
+        before = self._rows
+        known = self._state is not None and self._spec is not None and self._cell is not None
+        self._rows = cell_card(self._state, self._spec, self._cell) if known else ()  # type: ignore[arg-type]
+        same = [(row.label, row.kind, row.note, row.quality) for row in before] == [
+            (row.label, row.kind, row.note, row.quality) for row in self._rows
+        ]
+        if same and before and self._carded == self._cell:
+            for row, (text, _) in zip(self._rows, self._card_labels, strict=True):
+                set_text(text, row.text)
+            return
+        self._carded = self._cell
+        self._card.rebuild()
+
+    # Camera
+
+    def _size(self) -> tuple[float, float]:
+        view = self._scene.view if self._scene is not None else None
+        return (0.0, 0.0) if view is None else (float(view.computed_width), float(view.computed_height))
+
+    def _aspect(self) -> float:
+        width, height = self._size()
+        return width / height if width > 1.0 and height > 1.0 else 1.5
+
+    def _place_camera(self) -> None:
+        width, height = self._size()
+        if self._scene is None or width < 2.0 or height < 2.0:
+            return  # not laid out yet
+        if not self._framed:
+            self.frame_all()
+        camera = self._camera
+        if camera is None or self._sent == (camera, width / height):
+            return
+        self._sent = (camera, width / height)
+        self._model.projection = camera.projection(width / height).reshape(-1).tolist()
+        self._model.view = camera.view().reshape(-1).tolist()
+        self._scene.choose_detail(camera, height)
+
+    def _on_quantity(self, model: ui.AbstractValueModel) -> None:
+        self.choose_quantity(MAP_QUANTITIES[model.as_int])
+
+    def _on_began(self, _shape: sc.AbstractShape) -> None:
+        self._travel = 0.0
+
+    def _on_orbit(self, shape: sc.AbstractShape) -> None:
+        right, up = shape.gesture_payload.mouse_moved
+        self._travel += abs(right) + abs(up)
+        if self._camera is not None and self._travel > CLICK_REACH:
+            self._camera = self._camera.orbited(-ORBIT_SPEED * right * self._aspect(), -ORBIT_SPEED * up)
+
+    def _on_ended(self, shape: sc.AbstractShape) -> None:
+        if self._travel > CLICK_REACH or self._camera is None or self._spec is None:
+            return
+        x, y = shape.gesture_payload.mouse
+        self.select(pick_cell(self._spec, *self._camera.ray(x, y, self._aspect())))
+
+    def _on_pan(self, shape: sc.AbstractShape) -> None:
+        right, up = shape.gesture_payload.mouse_moved
+        if self._camera is not None:
+            self._camera = self._camera.panned(right * self._aspect(), up)
+
+    def _on_scroll(self, shape: sc.AbstractShape) -> None:
+        if self._camera is not None:
+            self._camera = self._camera.zoomed(float(self._scroll_of(shape)))
+
+    @staticmethod
+    def _scroll_of(shape: sc.AbstractShape) -> float:
+        return next(float(gesture.scroll[1]) for gesture in shape.gestures if isinstance(gesture, sc.ScrollGesture))

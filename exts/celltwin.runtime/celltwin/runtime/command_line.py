@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from celltwin.prognosis.command_line import app as train_app
 from celltwin.stage.command_line import app as pack_app
 
 from celltwin.core import CelltwinError
+from celltwin.prognosis.command_line import app as train_app
 
 __all__ = ["app", "main"]
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 import platform
 import time
 from concurrent.futures import Future
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -223,7 +225,7 @@ class TwinJob:
             "quarantine": {
                 "total": parts.ingest.quarantine.total,
                 "counts": dict(parts.ingest.quarantine.counts),
-                "rows": parts.ingest.quarantine.rows(),
+                "rows": [_finite(asdict(row)) for row in parts.ingest.quarantine.rows()],
             },
             "alarms": [
                 {
@@ -251,6 +253,12 @@ def _models(twin: Any) -> dict[str, str]:
         for (kind, quantity, level), reading in twin.state.readings.items():
             found[f"{kind.value} {quantity} ({level.value})"] = reading.provenance
     return found
+
+
+def _finite(entry: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in entry.items()
+    }
 
 
 def _quantiles(seconds: list[float]) -> dict[str, float] | None:

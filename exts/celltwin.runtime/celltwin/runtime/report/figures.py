@@ -190,13 +190,13 @@ def draw_soh(predicted: Array, trusted: Array, truth: Array | None) -> str:
         return _svg(figure)
 
 
-def draw_deviations(deviation: Array, uncertainty: Array, ids: tuple[str, ...], weakest: tuple[int, ...]) -> str:
+def draw_deviations(deviation: Array, ids: tuple[str, ...], weakest: tuple[int, ...]) -> str:
     """Draw how far each group stays from the pack's median under load.
 
     Parameters
     ----------
-    deviation, uncertainty : ndarray of shape (n_groups,)
-        Mean deviation under load and its standard uncertainty [V].
+    deviation : ndarray of shape (n_groups,)
+        Mean deviation under discharge [V]; NaN where unknown.
     ids : tuple of str
         Id of each group.
     weakest : tuple of int
@@ -204,19 +204,9 @@ def draw_deviations(deviation: Array, uncertainty: Array, ids: tuple[str, ...], 
     """
     with _figure(height=2.8) as (figure, (axes,)):
         index = np.arange(deviation.size)
-        colours = [RED if number in weakest else BLUE for number in index]
-        few = deviation.size <= 30
-        axes.bar(
-            index,
-            1000 * deviation,
-            yerr=1000 * uncertainty if few else None,
-            color=colours,
-            width=0.75,
-            capsize=2,
-            ecolor=GREY,
-        )
+        axes.bar(index, 1000 * deviation, color=[RED if number in weakest else BLUE for number in index], width=0.75)
         axes.axhline(0.0, color=GREY, linewidth=0.7)
-        if few:
+        if deviation.size <= MOST_LINES:
             axes.set_xticks(index, ids)
         else:
             axes.set_xticks(weakest, [ids[number] for number in weakest], rotation=30, ha="right")

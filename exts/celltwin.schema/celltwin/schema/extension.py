@@ -5,10 +5,10 @@ import omni.ext
 from .registration import register_schemas
 
 
-class SchemaExtension(omni.ext.IExt):
+class SchemaExtension(omni.ext.IExt):  # type: ignore[misc]  # Kit has no type hints
     """Register on startup; USD has no way to take schemas back, so shutdown does nothing."""
 
-    def on_startup(self, ext_id: str) -> None:
+    def on_startup(self, ext_id: str) -> None:  # noqa: ARG002 Kit's signature
         """Make the schemas known to USD."""
         register_schemas()
 

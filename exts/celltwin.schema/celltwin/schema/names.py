@@ -63,7 +63,8 @@ def attribute_name(kind: Kind, quantity: str, facet: str | None = None) -> str:
 def cell_array_name(kind: Kind, quantity: str, facet: str | None = None) -> str:
     """Return the name of a module's array attribute with one value for each of its cells, in pack order.
 
-    Parameters and errors are those of :func:`attribute_name`; the result is such as ``"battery:measured:cells:voltage"``.
+    Parameters and errors are those of :func:`attribute_name`; the result is such as
+    ``"battery:measured:cells:voltage"``.
     """
     return _join("battery", str(kind), "cells", find_quantity(quantity).usd_name, _checked(facet))
 

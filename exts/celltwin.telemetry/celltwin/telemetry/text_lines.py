@@ -173,19 +173,20 @@ class TextLines:
             with self.path.open("rb") as file:
                 while True:
                     data = file.read(size)
+                    last = len(data) < size
                     if decoder is not None:
-                        text = rest + decoder.decode(data, final=not data)
+                        text = rest + decoder.decode(data, final=last)
                     else:
                         raw = tail + data
-                        cut = len(raw) if not data else self._whole_lines(raw)
+                        cut = len(raw) if last else self._whole_lines(raw)
                         tail = raw[cut:]
                         text = rest + self._decode(raw[:cut], final=True)
                     lines = text.split(self.line_end)
                     rest = lines.pop()
-                    if data and len(rest) > LONGEST_LINE_BYTES:
+                    if not last and len(rest) > LONGEST_LINE_BYTES:
                         lines.append(rest)
                         rest = ""
-                    if not data:
+                    if last:
                         if rest:
                             lines.append(rest)
                         if lines:

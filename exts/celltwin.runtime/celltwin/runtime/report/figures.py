@@ -32,6 +32,23 @@ LINES = (
     "#1e3a8a",
     "#9a3412",
 )
+_STYLE = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#9aa0a8",
+    "axes.grid": True,
+    "axes.labelcolor": "#333842",
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "font.family": "sans-serif",
+    "font.size": 9.0,
+    "grid.color": "#e6e8eb",
+    "legend.frameon": False,
+    "lines.linewidth": 1.5,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "celltwin",
+    "xtick.color": "#555b66",
+    "ytick.color": "#555b66",
+}
 # More elements than this are drawn as a band.
 MOST_LINES = 12
 
@@ -107,9 +124,7 @@ def draw_range(
                 axes.plot(
                     minutes, display[:, index], color=(RED, ORANGE, GREEN)[order % 3], linewidth=1.1, label=ids[index]
                 )
-        axes.set_ylabel(
-            f"{noun.capitalize()} {shown.label.lower() if shown.label != shown.label.upper() else shown.label} [{shown.display_unit}]"
-        )
+        axes.set_ylabel(f"{noun.capitalize()} {quantity} [{shown.display_unit}]")
         axes.set_xlabel("Time [min]")
         _legend(axes)
         return _svg(figure)
@@ -220,12 +235,7 @@ def _figure(rows: int = 1, height: float = 3.0) -> Iterator[tuple[Figure, list[A
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    style = {
-        "font.size": 9.0, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": "#e6e8eb",
-        "axes.edgecolor": "#9aa0a8", "axes.axisbelow": True, "lines.linewidth": 1.5, "svg.fonttype": "none", "svg.hashsalt": "celltwin",
-        "font.family": "sans-serif", "legend.frameon": False, "axes.labelcolor": "#333842", "xtick.color": "#555b66", "ytick.color": "#555b66",
-    }  # fmt: skip
-    with mpl.rc_context(style):
+    with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(7.4, height), layout="constrained")
         axes = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
         yield figure, list(axes)

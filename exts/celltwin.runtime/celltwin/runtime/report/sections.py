@@ -163,7 +163,8 @@ def _groups(evidence: Evidence) -> Section | None:
         texts.append(
             f"The two weakest groups under discharge are {named}. "
             + (
-                f"{len(weak)} of {len(ids)} groups are significantly weak (beyond three standard deviations of the better half)."
+                f"{len(weak)} of {len(ids)} groups are significantly weak: "
+                "beyond three standard deviations of the better half."
                 if weak
                 else "No group is significantly weak: the spread is that of the sensors and of ordinary production."
             )
@@ -184,7 +185,8 @@ def _temperatures(evidence: Evidence) -> Section | None:
     step = int(np.nanargmax(series.values[:, hottest]))
     text = (
         f"Hottest: {ids[hottest]}, {find_quantity('temperature').format(float(highest[hottest]))} "
-        f"after {series.time[step] / 60.0:.0f} min (limit {find_quantity('temperature').format(evidence.spec.cell.highest_temperature)})."
+        f"after {series.time[step] / 60.0:.0f} min "
+        f"(limit {find_quantity('temperature').format(evidence.spec.cell.highest_temperature)})."
     )
     marked = (hottest,) if series.values.shape[1] > 12 else ()
     picture = Picture(
@@ -231,8 +233,10 @@ def _health(evidence: Evidence) -> Section | None:
     interval = 1.96 * soh.uncertainty[step][weakest]
     texts = [
         f"{int(known.sum())} cells predicted by the network from their own charge curves; mean "
-        f"{100 * np.nanmean(predicted):.1f} %, weakest {ids[weakest]} at {100 * predicted[weakest]:.1f} ± {100 * interval:.1f} % (95 %). "
-        f"{int((known & trusted).sum())} of them may be trusted; the others lie outside what the network was trained on."
+        f"{100 * np.nanmean(predicted):.1f} %, weakest {ids[weakest]} at {100 * predicted[weakest]:.1f} "
+        f"± {100 * interval:.1f} % (95 %). "
+        f"{int((known & trusted).sum())} of them may be trusted; "
+        "the others lie outside what the network was trained on."
     ]
     if true_soh is not None:
         error = 100 * np.abs(predicted - true_soh)[known]
@@ -252,13 +256,13 @@ def _advice(evidence: Evidence) -> Section | None:
         return None
     last = evidence.advice[-1]
     modules = evidence.spec.element_ids(Level.MODULE)
-    per_module = evidence.spec.series
+    bleeding = np.reshape(last["balancing_current_A"], (len(modules), evidence.spec.series))
     rows = tuple(
         (
             module,
             f"{last['charge_current_A'][index]:.1f} A",
             f"{last['coolant_flow_kg_per_s'][index]:.3f} kg/s",
-            f"{sum(value > 0 for value in last['balancing_current_A'][index * per_module : (index + 1) * per_module])} groups",
+            f"{np.count_nonzero(bleeding[index])} groups",
             last["reasons"][index],
             last["expected"][index],
         )

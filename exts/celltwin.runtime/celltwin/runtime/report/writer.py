@@ -72,7 +72,8 @@ def _notes(evidence: Evidence) -> list[dict[str, str]]:
         notes.append(
             {
                 "level": "",
-                "text": "The measurements come from a simulated plant: they show what the twin does, not how a real pack behaves.",
+                "text": "The measurements come from a simulated plant: they show what the twin does, "
+                "not how a real pack behaves.",
             }
         )
     for tier, found in evidence.summary["slow_tiers"].items():

@@ -69,9 +69,9 @@ class Assimilator:
         field: FieldSettings | None = None,
     ) -> None:
         self._spec = spec
-        self._ocv = _load_ocv(spec, parameters)
+        self._ocv, capacity = _load_cell(spec, parameters)
         self._settings = settings or FilterSettings(
-            capacity=spec.cell.capacity, resistance=spec.cell.resistance + spec.busbar.weld_resistance
+            capacity=capacity, resistance=spec.cell.resistance + spec.busbar.weld_resistance
         )
         self._field = TemperatureField(spec, field)
         self._period = _slowest_period(spec)
@@ -204,7 +204,7 @@ class Assimilator:
                 self._sharing,
                 np.where(np.isfinite(passed), passed, shared),
                 shared,
-                spec.cell.capacity,
+                self._settings.capacity,
                 uncertainty,
                 step,
             )
@@ -227,7 +227,7 @@ class Assimilator:
             distance = distance - np.mean(distance, axis=1, keepdims=True)
         spread = np.sqrt(self._sharing.distance_variance) if measured else DISTANCE_SPREAD
         cells = np.clip((soc[:, np.newaxis] + distance) + np.zeros(spec.parallel), 0.0, 1.05).ravel()
-        capacity = spec.capacity / self._groups.mean[:, CAPACITY_FACTOR]
+        capacity = self._settings.capacity * spec.parallel / self._groups.mean[:, CAPACITY_FACTOR]
         found = [
             (Level.GROUP, soc, uncertainty, quality),
             (
@@ -250,10 +250,10 @@ class Assimilator:
         doubt = self._groups.deviation(RESISTANCE)
         shown = self._started & (doubt < _EXCITED * settings.resistance_spread * settings.resistance)
         found.append(("resistance", resistance, doubt / spec.parallel, shown))
-        factor = self._groups.mean[:, CAPACITY_FACTOR]
+        factor, nominal = self._groups.mean[:, CAPACITY_FACTOR], settings.capacity * spec.parallel
         doubt = self._groups.deviation(CAPACITY_FACTOR)
         shown = self._started & (doubt < _EXCITED * settings.capacity_spread)
-        found.append(("capacity", spec.capacity / factor, spec.capacity * doubt / factor**2, shown))
+        found.append(("capacity", nominal / factor, nominal * doubt / factor**2, shown))
         return tuple(
             self._reading(
                 state,
@@ -357,12 +357,12 @@ def _slowest_period(spec: PackSpec) -> float:
     return max((1.0 / mapping.rate for mapping in spec.mappings if mapping.sensor in sensors), default=10.0)
 
 
-def _load_ocv(spec: PackSpec, parameters: CellParameters | OcvTable | None) -> OcvTable:
+def _load_cell(spec: PackSpec, parameters: CellParameters | OcvTable | None) -> tuple[OcvTable, float]:
+    """Return the open-circuit voltage and the capacity [A.h] that its state of charge counts in."""
     if isinstance(parameters, OcvTable):
-        return parameters
-    from celltwin.physics import load_cell_parameters, open_circuit_voltage
+        return parameters, spec.cell.capacity
+    from celltwin.physics import load_cell_parameters
 
     found = parameters or load_cell_parameters(spec.cell.parameter_set)
-    soc = np.linspace(0.0, 1.0, 401)
-    voltage = np.asarray(open_circuit_voltage(found, soc), dtype=np.float64)
-    return OcvTable.from_samples(soc, voltage, f"open-circuit voltage of {spec.cell.parameter_set}")
+    name = f"open-circuit voltage of {found.name}, {found.hash}"
+    return OcvTable.from_samples(found.soc, found.voltage, name), found.capacity

@@ -68,7 +68,7 @@ class FilterSettings:
     polarisation_ratio: float = 0.6
     polarisation_time: float = 120.0
     ocv_uncertainty: float = 0.01
-    ocv_correlation: float = 0.1
+    ocv_correlation: float = 0.2
     relaxation_uncertainty: float = 0.005
 
 

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from celltwin.core import Array, Flags, Kind, Level, ModuleSpec, PackSpec, PackState, Quality, Reading, lay_out
 
-
 from .kriging import solve_weights
 
 __all__ = ["FieldSettings", "TemperatureField", "TemperatureSensors", "locate_sensors"]

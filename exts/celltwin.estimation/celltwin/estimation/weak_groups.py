@@ -1,7 +1,8 @@
 r"""Which groups of a pack are weak, by what was measured alone.
 
-In series all groups carry the same charge. Under discharge, a group whose voltage lies :math:`d_g = \operatorname{median}_h
-V_h - V_g` below the median of the pack gives less energy for each ampere-hour. Its root mean square over the charge drawn,
+In series all groups carry the same charge. Under discharge, a group whose voltage lies
+:math:`d_g = \operatorname{median}_h V_h - V_g` below the median of the pack gives less energy for each ampere-hour.
+Its root mean square over the charge drawn,
 
 .. math:: D_g^2 = \frac{\int_{I > 0} d_g |d_g|\, I\, dt}{\int_{I > 0} I\, dt}
 

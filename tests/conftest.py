@@ -33,8 +33,17 @@ DATA_SOURCES = {
 }
 
 
+# Suites whose tests share what there is one of, such as Kit's cores' time; each runs in one process, in order.
+SERIAL_SUITES = ("integration", "kit", "ui")
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave nightly tests out unless ``-m`` speaks of them."""
+    """Leave nightly tests out unless ``-m`` speaks of them, and keep serial suites together."""
+    for item in items:
+        suite = item.path.relative_to(REPO_ROOT).parts[1]
+        if suite in SERIAL_SUITES:
+            item.add_marker(pytest.mark.xdist_group(suite))
     if "nightly" in config.option.markexpr:
         return
     nightly = [item for item in items if item.get_closest_marker("nightly")]

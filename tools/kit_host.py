@@ -26,26 +26,32 @@ ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interruption:
-    """Turn the first ending signal into a quit of the app, and a second into an end at once."""
+    """Turn the first ending signal into a quit of the app, and a second into an end at once.
+
+    Attributes
+    ----------
+    pending : int or None
+        Exit code of the signal that has come; None before any.
+    """
 
     def __init__(self) -> None:
         self._quit: Callable[[int], None] | None = None
-        self._code: int | None = None
+        self.pending: int | None = None
         for number in ENDING_SIGNALS:
             signal.signal(number, self._receive)
 
     def attach(self, quit_app: Callable[[int], None]) -> None:
         """Name what quits the app with an exit code; a signal that came before quits it now."""
         self._quit = quit_app
-        if self._code is not None:
-            quit_app(self._code)
+        if self.pending is not None:
+            quit_app(self.pending)
 
     def _receive(self, number: int, _frame: object) -> None:
-        if self._code is not None:
+        if self.pending is not None:
             os._exit(128 + number)
-        self._code = 128 + number
+        self.pending = 128 + number
         if self._quit is not None:
-            self._quit(self._code)
+            self._quit(self.pending)
 
 
 class OmniUiWindow:

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Set up everything that Celltwin needs: OS libraries, Python 3.12, uv, and .venv from requirements.lock.
 # Called by ./repo.sh as: setup.sh ROOT STAMP. Safe to interrupt: the next call starts where it has to.
+# Sourced with ROOT alone, it offers its functions and does nothing.
 set -euo pipefail
 
 root="$1"
-stamp="$2"
 venv="$root/.venv"
 cache="$root/.cache"
 unset PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME VIRTUAL_ENV
@@ -16,9 +16,6 @@ stop() {
     for line in "$@"; do printf '    %s\n' "$line" >&2; done
     exit 1
 }
-
-[[ "$(uname -s) $(uname -m)" == "Linux x86_64" ]] ||
-    stop "the Kit kernel is built for Linux on x86-64; this is $(uname -s) on $(uname -m)."
 
 # --- OS libraries -----------------------------------------------------------------------------------------------------
 
@@ -99,6 +96,11 @@ find_uv() {
 
 # --- the environment --------------------------------------------------------------------------------------------------
 
+[[ "${BASH_SOURCE[0]}" == "$0" ]] || return 0
+stamp="$2"
+
+[[ "$(uname -s) $(uname -m)" == "Linux x86_64" ]] ||
+    stop "the Kit kernel is built for Linux on x86-64; this is $(uname -s) on $(uname -m)."
 mkdir -p "$cache"
 exec 9>"$cache/setup.lock"
 flock 9 # a second set-up waits for the first, then finds its work done

@@ -1,14 +1,51 @@
 """Prognosis: state of health of every cell from its charge curve, with its uncertainty."""
 
 from .charge_features import ChargeDoubt, ChargeFeatures, ChargeRecord
+from .conformal import cell_quantile
+from .cycles import CellCycles, CycleDataError, CycleSet, load_cycles
+from .evaluation import ProtocolFigures, evaluate_ensemble
 from .features import FEATURE_NAMES, REFERENCE_WINDOW, SAMPLING_DEPENDENT, ChargeWindow
+from .model_folder import SohModel, default_model_folder, read_model
+from .network import NetworkSettings
+from .pack_health import combine_health
+from .scaling import InputScaling, Territory, fit_scaling, fit_territory
+from .soh_predictor import SohPrediction, SohPredictor
+from .soh_training import Calibration, SohEnsemble, SohSettings, train_ensemble
+from .splits import Split, published_split
+from .training_run import TrainedSoh, train_soh
 
 __all__ = [
     "FEATURE_NAMES",
     "REFERENCE_WINDOW",
     "SAMPLING_DEPENDENT",
+    "Calibration",
+    "CellCycles",
     "ChargeDoubt",
     "ChargeFeatures",
     "ChargeRecord",
     "ChargeWindow",
+    "CycleDataError",
+    "CycleSet",
+    "InputScaling",
+    "NetworkSettings",
+    "ProtocolFigures",
+    "SohEnsemble",
+    "SohModel",
+    "SohPrediction",
+    "SohPredictor",
+    "SohSettings",
+    "Split",
+    "Territory",
+    "TrainedSoh",
+    "cell_quantile",
+    "combine_health",
+    "default_model_folder",
+    "evaluate_ensemble",
+    "fit_scaling",
+    "fit_territory",
+    "load_cycles",
+    "published_split",
+    "read_model",
+    "train_ensemble",
+    "train_soh",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,6 +116,15 @@ class ChargeFeatures:
         self._features = np.full((n_cells, len(FEATURE_NAMES)), np.nan)
         self._completed = np.full(n_cells, np.nan)
         self._doubts = np.zeros(n_cells, dtype=np.uint8)
+
+    @property
+    def bounds_text(self) -> str:
+        """What a whole charge is, for people."""
+        bounds, current = self._bounds, self._bounds.lowest_current / self._scale
+        return (
+            f"from below {bounds.lowest_voltage:.2f} V past {bounds.highest_voltage:.3f} V and on until its current "
+            f"is {current:.2g} A"
+        )
 
     def features(self) -> Array:
         """Return the features of each cell's newest complete charge, shape (n_cells, 16), NaN where none."""
@@ -272,7 +282,7 @@ class ChargeFeatures:
             remaining = level - np.log(bounds.lowest_current)
             shares = np.linspace(0.0, 1.0, 9)
             held = self._tail_voltage[extended] / self._tail.duration[extended]
-            for begin, end in zip(shares[:-1], shares[1:], strict=True):
+            for begin, end in pairwise(shares):
                 first, last = np.exp(level - begin * remaining), np.exp(level - end * remaining)
                 self._add_tail(extended, first, last, (end - begin) * remaining / decay, held)
             span = np.log(bounds.highest_current / bounds.lowest_current)

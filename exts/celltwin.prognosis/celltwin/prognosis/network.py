@@ -138,7 +138,9 @@ def _train_epoch(
     random = torch.Generator().manual_seed(_seed(seed))
     network.train()
     total = 0.0
-    for chosen in torch.randperm(len(y), generator=random).split(settings.batch):
+    order = torch.randperm(len(y), generator=random)
+    for start in range(0, len(y), settings.batch):
+        chosen = order[start : start + settings.batch]
         batch = x[chosen] + settings.input_noise * torch.randn((len(chosen), x.shape[1]), generator=random)
         physics = settings.monotonic_weight > 0.0 and falling_input is not None
         batch.requires_grad_(physics)
@@ -168,21 +170,25 @@ def build_ensemble(
     class Ensemble(torch.nn.Module):
         """Members, scaling and territory."""
 
+        input_mean: torch.Tensor
+        input_spread: torch.Tensor
+        centres: torch.Tensor
+        whitening: torch.Tensor
+
         def __init__(self) -> None:
             super().__init__()
             self.members = torch.nn.ModuleList(networks)
             for name, values in (
-                ("mean", scaling.mean),
-                ("spread", scaling.spread),
-                ("centres", territory.centres),
-                ("whitening", territory.whitening),
+                ("input_mean", scaling.mean),
+                ("input_spread", scaling.spread),
+                ("whitening", np.concatenate([factor.T for factor in territory.whitening], axis=1)),
+                ("centres", np.einsum("pij,pj->pi", territory.whitening, territory.centres)),
             ):
                 self.register_buffer(name, torch.as_tensor(values, dtype=torch.float64))
 
         def forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-            scaled = (inputs - self.mean) / self.spread
-            offset = scaled.unsqueeze(1) - self.centres
-            white = (self.whitening.unsqueeze(0) * offset.unsqueeze(2)).sum(3)
+            scaled = (inputs - self.input_mean) / self.input_spread
+            white = (scaled @ self.whitening).reshape(-1, *self.centres.shape) - self.centres
             distance = white.square().sum(2).amin(1).sqrt()
             x = scaled.to(torch.float32)
             predicted = torch.cat([member(x) for member in self.members], dim=1).to(torch.float64)

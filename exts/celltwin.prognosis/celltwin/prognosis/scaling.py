@@ -48,7 +48,7 @@ class Territory:
     whitening : ndarray of shape (n_protocols, n_inputs, n_inputs)
         Inverse Cholesky factors of the covariances.
     threshold : float
-        Distance that 99 % of the cycles of training cells stay below when their own cell is left out.
+        Distance that 95 % of the cycles of a cell that was left out stay below, by conformal calibration.
 
     References
     ----------

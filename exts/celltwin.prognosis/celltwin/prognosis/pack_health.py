@@ -1,0 +1,94 @@
+"""Health of groups, modules and pack from the health of cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from celltwin.core import Array, Flags, Level, PackSpec, Quality, Reading
+
+__all__ = ["combine_health"]
+
+# A group has a value when this share of its cells has one, and a good one when this share is good.
+LEAST_KNOWN, LEAST_GOOD = 0.5, 0.9
+
+
+def combine_health(cells: Reading, spec: PackSpec) -> tuple[Reading, Reading, Reading]:
+    """Return the SOH of groups, modules and pack, by capacity.
+
+    The capacities of parallel cells add, so a group's SOH is the mean of its cells'. The same charge passes every
+    group of a series string, so a module's SOH is that of its weakest group and the pack's that of its weakest
+    module: capacity without balancing. The weakest of many uncertain values is low by chance as well; the
+    uncertainty given is that of the weakest element alone. The error of one network is taken to be common to all
+    cells of a group, so that averaging does not shrink it.
+
+    Parameters
+    ----------
+    cells : Reading
+        SOH of the cells.
+    spec : PackSpec
+        The pack.
+    """
+    shape = (spec.n_groups, spec.parallel)
+    known = np.isfinite(cells.values).reshape(shape)
+    enough = known.mean(axis=1) >= LEAST_KNOWN
+    good = (cells.usable().reshape(shape)).mean(axis=1) >= LEAST_GOOD
+    groups = _Elements(
+        values=np.where(enough, _mean(cells.values.reshape(shape)), np.nan),
+        time=np.where(enough, _mean(cells.time.reshape(shape)), np.nan),
+        uncertainty=np.where(enough, _mean(cells.standard_uncertainty.reshape(shape)), np.nan),
+        quality=np.where(enough, np.where(good, Quality.GOOD, Quality.SUSPECT), Quality.BAD).astype(np.uint8),
+    )
+    modules = _weakest(groups, spec.n_modules)
+    pack = _weakest(modules, 1)
+    return (
+        _reading(cells, Level.GROUP, groups, "Mean of its parallel cells"),
+        _reading(cells, Level.MODULE, modules, "Its weakest group"),
+        _reading(cells, Level.PACK, pack, "Its weakest module"),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Elements:
+    """Values of one level, each of shape (n,)."""
+
+    values: Array
+    time: Array
+    uncertainty: Array
+    quality: Flags
+
+
+def _weakest(elements: _Elements, count: int) -> _Elements:
+    values = elements.values.reshape(count, -1)
+    known = np.isfinite(values)
+    least = np.argmin(np.where(known, values, np.inf), axis=1)
+    rows = np.arange(count)
+    quality = elements.quality.reshape(count, -1)[rows, least]
+    unsure = ~known.all(axis=1) & (quality < Quality.SUSPECT)  # the weakest may be one that is not known
+    return _Elements(
+        values=values[rows, least],
+        time=elements.time.reshape(count, -1)[rows, least],
+        uncertainty=elements.uncertainty.reshape(count, -1)[rows, least],
+        quality=np.where(unsure, Quality.SUSPECT, quality).astype(np.uint8),
+    )
+
+
+def _mean(values: Array) -> Array:
+    known = np.isfinite(values)
+    mean: Array = np.where(known, values, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    return mean
+
+
+def _reading(cells: Reading, level: Level, elements: _Elements, reason: str) -> Reading:
+    return Reading(
+        kind=cells.kind,
+        quantity=cells.quantity,
+        level=level,
+        values=elements.values,
+        time=elements.time,
+        quality=elements.quality,
+        standard_uncertainty=elements.uncertainty,
+        provenance=cells.provenance,
+        reason=reason,
+    )

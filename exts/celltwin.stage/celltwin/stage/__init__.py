@@ -8,8 +8,8 @@ register_schemas()
 from .build import build_pack, build_pack_stage  # noqa: E402
 from .check import check_pack, check_structure  # noqa: E402
 from .edit import add_module, add_sensor, move_module, remove_module, save_stage  # noqa: E402
-from .heat_map import HeatMap, Legend, map_colours  # noqa: E402
 from .findings import Finding, FindingSeverity  # noqa: E402
+from .heat_map import HeatMap, Legend, map_colours  # noqa: E402
 from .read import find_pack, open_pack_stage, read_pack  # noqa: E402
 from .scene_paths import pack_path, prim_paths  # noqa: E402
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import fields
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from pxr import Gf, Sdf, Vt
@@ -81,14 +82,14 @@ def put_targets(prim: Sdf.PrimSpec, name: str, targets: list[Sdf.Path]) -> None:
     relationship.targetPathList.explicitItems = targets
 
 
-@lru_cache(maxsize=32)
-def _declared(kind: type, prefix: str, leave_out: tuple[str, ...]) -> dict[str, AttributeDeclaration]:
+@lru_cache(maxsize=256)
+def _declared(kind: type[Any], prefix: str, leave_out: tuple[str, ...]) -> dict[str, AttributeDeclaration]:
     return {attribute.name: attribute for attribute in declare_fields(kind, prefix, "", leave_out=leave_out)}
 
 
 def put_fields(prim: Sdf.PrimSpec, spec: Any, prefix: str, *, leave_out: tuple[str, ...] = ()) -> None:
     """Write the declared fields of a spec dataclass as attributes ``prefix:fieldName``."""
-    declared = _declared(type(spec), prefix, leave_out)
+    declared = _declared(cast("Hashable", type(spec)), prefix, leave_out)
     for item in fields(spec):
         attribute = declared.get(f"{prefix}:{camel_case(item.name)}")
         if attribute is not None:

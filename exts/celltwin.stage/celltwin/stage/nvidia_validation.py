@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,10 @@ from .findings import Finding, FindingSeverity
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["define_preview_shaders", "nvidia_rules", "run_nvidia_validator"]
+__all__ = ["OWN_RULE", "define_preview_shaders", "nvidia_rules", "run_nvidia_validator"]
 
 _LOGGER = logging.getLogger(__name__)
+OWN_RULE = "CelltwinPackChecker"  # in the validator when it loads our plugin
 _SHADERS = ("UsdPreviewSurface", "UsdPrimvarReader_float3")
 
 
@@ -36,28 +38,44 @@ def define_preview_shaders() -> None:
 
 def nvidia_rules() -> tuple[str, ...]:
     """Return the names of the validator's rules that are run: its defaults, all of them."""
-    from omni.asset_validator import ValidationEngine
-
-    return tuple(sorted(rule.__name__ for rule in ValidationEngine().initialized_rules))
+    return tuple(sorted(rule.__name__ for rule in _engine().initialized_rules if rule.__name__ != OWN_RULE))
 
 
 def run_nvidia_validator(stage: Usd.Stage) -> list[Finding]:
-    """Return what NVIDIA's validator finds.
+    """Return what NVIDIA's validator finds, with all rules that it enables by default.
 
     Every prim is examined by every default rule. What is inside instances is examined once for each USD
     prototype, on a view of the stage with one instance of each: all other instances are the same prims.
     """
-    from omni.asset_validator import ValidationEngine
-
+    if find_spec("usd_validation_nvidia") is None:  # a full Kit brings Python packages of its own choice
+        return [
+            Finding(
+                severity=FindingSeverity.WARNING,
+                rule="nvidia:engine",
+                prim="/",
+                message="NVIDIA's validator is not installed: none of its rules has run",
+                remedy="Install the package usd-validation-nvidia",
+            )
+        ]
     diagnostics = UsdUtils.CoalescingDiagnosticDelegate()  # usd-core lacks shader files and says so on stderr
     define_preview_shaders()
-    issues = [*ValidationEngine(instance_prototypes=False).validate(stage)]
+    issues = [*_engine(instance_prototypes=False).validate(stage)]
     seen = {_key(issue) for issue in issues}
-    inside = ValidationEngine().validate(_one_of_each_instance(stage))
+    inside = _engine().validate(_one_of_each_instance(stage))
     issues.extend(issue for issue in inside if _key(issue) not in seen)
     for diagnostic in diagnostics.TakeUncoalescedDiagnostics():
         _LOGGER.info("USD while validating: %s", diagnostic.commentary)
     return list(_findings(issues))
+
+
+def _engine(**options: bool) -> Any:
+    from usd_validation_nvidia import ValidationEngine
+
+    engine = ValidationEngine(**options)
+    for rule in engine.initialized_rules:
+        if rule.__name__ == OWN_RULE:  # check_structure has run, on the whole stage
+            engine.disable_rule(rule)
+    return engine
 
 
 def _one_of_each_instance(stage: Usd.Stage) -> Usd.Stage:
@@ -83,7 +101,7 @@ def _prim_path(issue: Any) -> str:
 
 
 def _findings(issues: Iterable[Any]) -> Iterable[Finding]:
-    from omni.asset_validator import IssueSeverity
+    from usd_validation_nvidia import IssueSeverity
 
     severities = {
         IssueSeverity.ERROR: FindingSeverity.FAILURE,

@@ -88,7 +88,7 @@ def _module_bounds(spec: PackSpec) -> tuple[Array, Array]:
     low, high = _cell_bounds(spec)
     cells = lay_out(spec).cells_in_module
     corners.append((cells.min(axis=0) + low, cells.max(axis=0) + high))
-    return np.min([corner for corner, _ in corners], axis=0), np.max([corner for _, corner in corners], axis=0)
+    return _around(corners)
 
 
 def _cell_bounds(spec: PackSpec) -> tuple[Array, Array]:
@@ -97,7 +97,12 @@ def _cell_bounds(spec: PackSpec) -> tuple[Array, Array]:
         radius = marker_radius(spec, sensor)
         if sensor.level is Level.CELL and not sensor.elements and radius is not None:
             corners.append((np.array(sensor.position) - radius, np.array(sensor.position) + radius))
-    return np.min([corner for corner, _ in corners], axis=0), np.max([corner for _, corner in corners], axis=0)
+    return _around(corners)
+
+
+def _around(boxes: list[tuple[Array, Array]]) -> tuple[Array, Array]:
+    corners = np.array(boxes)  # (n_boxes, 2, 3)
+    return corners[:, 0].min(axis=0), corners[:, 1].max(axis=0)
 
 
 def add_prototypes(parent: Sdf.PrimSpec, spec: PackSpec, surfaces: Surfaces) -> None:
@@ -117,8 +122,7 @@ def add_prototypes(parent: Sdf.PrimSpec, spec: PackSpec, surfaces: Surfaces) -> 
         for part in parts:
             add_mesh(prim, part.name, part.mesh, *surfaces[part.surface])
         if parts and name != CELL:
-            corners = [part.mesh.bounds for part in parts]
-            put_extents_hint(prim, np.min([c for c, _ in corners], axis=0), np.max([c for _, c in corners], axis=0))
+            put_extents_hint(prim, *_around([part.mesh.bounds for part in parts]))
     put_fields(scope.nameChildren[HOUSING], spec.layout, "battery:layout")
     put_fields(scope.nameChildren[BUSBARS], spec.busbar, "battery:busbar")
     put_fields(scope.nameChildren[COOLING], spec.cooling, "battery:cooling")

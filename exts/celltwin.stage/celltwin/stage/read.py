@@ -227,7 +227,7 @@ def _from_usd(value: Any, kind: Any) -> Any:
     return kind(value)
 
 
-def _build(kind: type, prim: Usd.Prim, values: dict[str, Any]) -> Any:
+def _build[T](kind: type[T], prim: Usd.Prim, values: dict[str, Any]) -> T:
     try:
         return kind(**values)
     except SpecError as error:

@@ -20,7 +20,7 @@ class ValidationPlugin:
 
     def on_startup(self) -> None:
         """Register schemas, shader definitions and rules."""
-        from omni.asset_validator import register_rule
+        from usd_validation_nvidia import register_rule
 
         from celltwin.schema import register_schemas
 
@@ -32,7 +32,7 @@ class ValidationPlugin:
 
     def on_shutdown(self) -> None:
         """Take the rules back; USD keeps schemas and shader definitions."""
-        from omni.asset_validator import unregister_rule
+        from usd_validation_nvidia import unregister_rule
 
         if self._rule is not None:
             unregister_rule(self._rule)
@@ -40,8 +40,8 @@ class ValidationPlugin:
 
 
 def _rule() -> type[Any]:
-    from omni.asset_validator import BaseRuleChecker
     from pxr import Usd
+    from usd_validation_nvidia import BaseRuleChecker
 
     from .check import check_structure
     from .findings import FindingSeverity

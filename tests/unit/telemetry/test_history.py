@@ -22,7 +22,7 @@ Row = Callable[[float], list[float]]
 
 
 def image(spec: PackSpec, step: int, *, late: bool = False) -> PackState:
-    values = 298.15 + 0.01 * step + np.arange(spec.n_cells) * 1e-3
+    values = np.linspace(298.15, 300.0, spec.n_cells) + 0.01 * step
     readings = [
         Reading.at(
             Kind.ESTIMATED,
@@ -138,7 +138,7 @@ def test_every_cell_of_the_reference_pack_reads_back(
 def test_pandas_reads_each_data_set_as_one_table(
     tmp_path: Path, leaf_pack: PackSpec, make_block: MakeBlock, leaf_row: Row
 ) -> None:
-    import pandas as pd
+    import pandas as pd  # type: ignore[import-untyped]
 
     writer, ingest = HistoryWriter(tmp_path, leaf_pack), Ingest(leaf_pack)
     writer.append(ingest.accept([make_block([0.0, 1.0], [leaf_row(0.0), leaf_row(1.0)])]))

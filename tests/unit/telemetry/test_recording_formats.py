@@ -264,7 +264,8 @@ def test_a_source_gives_what_is_due_and_no_more(
     assert [block.time.tolist() for block in source.read(0.0)] == [[0.0]]
     assert source.read(0.5) == []
     assert [block.time.tolist() for block in source.read(3.0)] == [[1.0, 2.5]]
-    assert not source.finished
+    rest = not source.finished
+    assert rest
     assert [block.time.tolist() for block in source.read(100.0)] == [[4.0]]
     assert source.finished
     assert source.read(1000.0) == []

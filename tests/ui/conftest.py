@@ -53,7 +53,14 @@ class SampleTwin:
         self.done.append("reject")
 
 
-def pack_state(spec: PackSpec, time: float = 0.0, *, warmer: float = 0.0, stale_module: int | None = None) -> PackState:
+def pack_state(
+    spec: PackSpec,
+    time: float = 0.0,
+    *,
+    warmer: float = 0.0,
+    hotter_module: int | None = None,
+    stale_module: int | None = None,
+) -> PackState:
     """Return a pack under discharge: warmest in the middle of each module, weaker groups lower in voltage."""
     random = np.random.default_rng(7)
     layout = lay_out(spec)
@@ -61,6 +68,8 @@ def pack_state(spec: PackSpec, time: float = 0.0, *, warmer: float = 0.0, stale_
     reach = np.abs(local).max(axis=0) + 1e-9
     middle = np.exp(-1.5 * ((local / reach) ** 2).sum(axis=1))
     module_heat = np.linspace(0.0, 4.0, spec.n_modules)[:, np.newaxis]
+    if hotter_module is not None:
+        module_heat[hotter_module] += 12.0
     temperature = (301.0 + warmer + module_heat + 6.0 * middle).reshape(-1) + random.normal(0.0, 0.15, spec.n_cells)
     soc = np.clip(0.71 - time / 7200.0 + random.normal(0.0, 0.004, spec.n_cells), 0.0, 1.0)
     group_soc = soc.reshape(spec.n_groups, spec.parallel).mean(axis=1)
@@ -80,7 +89,6 @@ def pack_state(spec: PackSpec, time: float = 0.0, *, warmer: float = 0.0, stale_
             kind, quantity, level, values, time, standard_uncertainty=uncertainty, provenance="sample", **more
         )
 
-    hottest = int(np.argmax(np.where(quality == 0, temperature, 0.0)))
     limit = spec.cell.highest_temperature - 12.0
     alarms = [
         Alarm(
@@ -96,7 +104,6 @@ def pack_state(spec: PackSpec, time: float = 0.0, *, warmer: float = 0.0, stale_
         )
         for cell in np.flatnonzero((temperature > limit) & (quality == 0))[:40]
     ]
-    del hottest
     one = np.ones(1)
     return PackState(
         time=time,
@@ -218,6 +225,24 @@ def reference_spec(repo_root: Path) -> PackSpec:
     return load_pack(repo_root / "data" / "packs" / "reference.toml")
 
 
+@pytest.fixture(scope="session")
+def make_state() -> Callable[..., PackState]:
+    """Return what makes process images."""
+    return pack_state
+
+
+@pytest.fixture(scope="session")
+def make_advice() -> Callable[..., Advice]:
+    """Return what makes advice."""
+    return pack_advice
+
+
+@pytest.fixture(scope="session")
+def make_command() -> Callable[..., Command]:
+    """Return what makes commands."""
+    return pack_command
+
+
 @pytest.fixture
 def twin(reference_spec: PackSpec) -> SampleTwin:
     """Return a twin of the reference pack with a first process image and advice."""
@@ -226,3 +251,15 @@ def twin(reference_spec: PackSpec) -> SampleTwin:
     twin.advice = pack_advice(reference_spec)
     twin.command = pack_command(reference_spec)
     return twin
+
+
+@pytest.fixture
+def desk(driver: Driver, twin: SampleTwin) -> Iterator[object]:
+    """Open the three windows as the desk app does, showing the twin."""
+    from celltwin.panels.desk import Desk
+
+    desk = Desk(lambda: twin, tiled=True)
+    driver.frames(4, desk.refresh)
+    yield desk
+    desk.destroy()
+    driver.frames(2)

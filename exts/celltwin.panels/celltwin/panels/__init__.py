@@ -10,7 +10,7 @@ from .channels import PACK_CHANNELS, DisplayChannel, Shown
 from .control_rows import ControlView, Decision, SetPointRow, control_view
 from .omni_ui_boot import DeskError, prepare_omni_ui
 from .orbit_camera import OrbitCamera, frame_pack
-from .pack_map import ColourScale, PackMap, map_pack
+from .pack_map import PackMap, map_pack
 from .pack_mesh import PackMesh, pick_cell
 from .twin_handle import TwinHandle
 
@@ -18,7 +18,6 @@ __all__ = [
     "PACK_CHANNELS",
     "AlarmRow",
     "CardRow",
-    "ColourScale",
     "ControlView",
     "Decision",
     "DeskError",

@@ -153,7 +153,7 @@ def _show_weakest(state: PackState, spec: PackSpec) -> Shown:
     return NOTHING
 
 
-def _show_soh(state: PackState, spec: PackSpec) -> Shown:
+def _show_soh(state: PackState, _spec: PackSpec) -> Shown:
     """Return the pack's SOH with a 95 % interval.
 
     The errors of one model are common to all cells, so a mean over cells keeps their mean uncertainty.

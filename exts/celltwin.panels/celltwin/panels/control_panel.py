@@ -49,6 +49,30 @@ class ControlPanel:
         """The button that keeps the advice from acting."""
         return self._reject
 
+    @property
+    def status_text(self) -> str:
+        """What is said about the advice."""
+        return str(self._status.text)
+
+    @property
+    def reason_text(self) -> str:
+        """Why, for the chosen module."""
+        return str(self._reason.text)
+
+    @property
+    def expected_text(self) -> str:
+        """What to expect, for the chosen module."""
+        return str(self._expected.text)
+
+    @property
+    def shield_text(self) -> str:
+        """What the shield changed."""
+        return str(self._shield.text)
+
+    def row_widget(self, module: int) -> ui.Rectangle:
+        """Return the background of a module's row."""
+        return self._rows[module][0]
+
     def show(self, twin: TwinHandle | None) -> None:
         """Show the newest advice, command and mode of a twin; cheap when nothing has changed."""
         self._twin = twin
@@ -112,6 +136,7 @@ class ControlPanel:
     def _build_table(self, spec: PackSpec) -> None:
         self._headline = build_heading("RECOMMENDED SET-POINTS")
         with ui.HStack(height=18, spacing=4):
+            ui.Spacer(width=4)
             for title, width in COLUMNS:
                 ui.Label(title, name="faint", width=width)
         with (
@@ -125,6 +150,7 @@ class ControlPanel:
                 with ui.ZStack(height=21, mouse_pressed_fn=partial(self._choose_module, index)):
                     back = ui.Rectangle(name="row")
                     with ui.HStack(spacing=4):
+                        ui.Spacer(width=4)
                         labels = tuple(ui.Label(MISSING, name="small", width=width) for _, width in COLUMNS)
                 self._rows.append((back, labels))
 

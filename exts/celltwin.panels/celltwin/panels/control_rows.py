@@ -10,7 +10,7 @@ from celltwin.core import Advice, Command, Mode, PackSpec, PackState
 
 from .display_text import MISSING, drawable, show_duration, show_value
 
-__all__ = ["ControlView", "Decision", "MODE_LABELS", "SetPointRow", "control_view"]
+__all__ = ["MODE_LABELS", "ControlView", "Decision", "SetPointRow", "control_view"]
 
 MODE_LABELS = {
     Mode.OBSERVE: ("Observe", "The twin watches. Advice is not acted on."),

@@ -1,50 +1,23 @@
-"""What the pack view draws: a value and a colour for every cell, and the scale that explains them."""
+"""What the pack view draws: a value and a colour for every cell, and the legend that explains them."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from celltwin.core import Array, Level, PackSpec, PackState, Quality, cell_values, find_quantity
-from celltwin.stage import map_colours
+from celltwin.core import Array, Level, PackSpec, PackState, Quality, cell_values
+from celltwin.stage import Legend, map_colours
+from celltwin.stage.heat_map import UNTRUSTED_COLOUR, build_legend, fit_range
 
-__all__ = ["MAP_QUANTITIES", "ColourScale", "PackMap", "fit_scale", "group_colours", "map_pack"]
+__all__ = ["MAP_QUANTITIES", "PackMap", "fit_legend", "group_colours", "map_pack"]
 
 MAP_QUANTITIES = ("temperature", "voltage", "soc", "soh")
 
-# Smallest span of a scale in display units: below it a picture would show noise as structure.
-_SMALLEST_SPAN = {"temperature": 2.0, "voltage": 0.02, "soc": 2.0, "soh": 2.0}
-UNTRUSTED_COLOUR = (0.36, 0.37, 0.39)
-UNKNOWN_COLOUR = (0.22, 0.23, 0.25)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ColourScale:
-    """Range of a legend and its ticks.
-
-    Attributes
-    ----------
-    quantity : str
-        Key of the quantity.
-    lowest, highest : float
-        Values at the ends [SI].
-    ticks : tuple of (float, str)
-        Position along the scale, 0 to 1, and text in display units.
-    """
-
-    quantity: str
-    lowest: float
-    highest: float
-    ticks: tuple[tuple[float, str], ...]
-
-    @property
-    def title(self) -> str:
-        """Name and display unit of the quantity."""
-        found = find_quantity(self.quantity)
-        return f"{found.label} [{found.display_unit}]"
+# Part of a legend that the values must fill for it to stay.
+WORTH_KEEPING = 0.4
+UNKNOWN_COLOUR = (0.25, 0.26, 0.28)  # a cell of which nothing is known at all
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,8 +26,8 @@ class PackMap:
 
     Attributes
     ----------
-    scale : ColourScale
-        Legend.
+    legend : Legend
+        What the colours mean.
     values : ndarray of shape (n_cells,)
         Values [SI]; NaN where nothing is known.
     quality : ndarray of shape (n_cells,)
@@ -67,7 +40,7 @@ class PackMap:
         The most urgent :class:`celltwin.core.Severity` of each.
     """
 
-    scale: ColourScale
+    legend: Legend
     values: Array
     quality: NDArray[np.uint8]
     colours: NDArray[np.float32]
@@ -80,7 +53,7 @@ class PackMap:
         return int(np.count_nonzero(~_trusted(self.values, self.quality)))
 
 
-def map_pack(state: PackState, spec: PackSpec, quantity: str, previous: ColourScale | None = None) -> PackMap:
+def map_pack(state: PackState, spec: PackSpec, quantity: str, previous: Legend | None = None) -> PackMap:
     """Return values and colours of all cells.
 
     Parameters
@@ -91,19 +64,21 @@ def map_pack(state: PackState, spec: PackSpec, quantity: str, previous: ColourSc
         The pack.
     quantity : str
         Key of the quantity.
-    previous : ColourScale, optional
-        Scale of the last picture, kept while it still fits so that colours do not flicker.
+    previous : Legend, optional
+        Legend of the last picture, kept while it still fits so that colours do not flicker.
     """
     values, quality = cell_values(state, spec, quantity)
     trusted = _trusted(values, quality)
-    scale = fit_scale(values[trusted], quantity, previous)
+    legend = fit_legend(values[trusted], quantity, previous)
     colours = np.empty((spec.n_cells, 3), dtype=np.float32)
     colours[:] = UNKNOWN_COLOUR
     colours[np.isfinite(values)] = UNTRUSTED_COLOUR
     if trusted.any():
-        colours[trusted] = map_colours(values[trusted], scale.lowest, scale.highest)
+        colours[trusted] = map_colours(values[trusted], legend.lowest, legend.highest, quantity=quantity)
     alarmed, severities = _alarmed_cells(state, spec)
-    return PackMap(scale=scale, values=values, quality=quality, colours=colours, alarmed=alarmed, severities=severities)
+    return PackMap(
+        legend=legend, values=values, quality=quality, colours=colours, alarmed=alarmed, severities=severities
+    )
 
 
 def group_colours(colours: NDArray[np.float32], spec: PackSpec) -> NDArray[np.float32]:
@@ -112,39 +87,22 @@ def group_colours(colours: NDArray[np.float32], spec: PackSpec) -> NDArray[np.fl
     return means
 
 
-def fit_scale(values: Array, quantity: str, previous: ColourScale | None = None) -> ColourScale:
-    """Return a scale over trusted values with round ends and three to seven ticks.
+def fit_legend(values: Array, quantity: str, previous: Legend | None = None) -> Legend:
+    """Return a legend whose ends hold all values [SI].
 
-    The previous scale is kept while the values lie inside it and fill at least 40 % of it.
+    The previous one is kept while the values lie inside it and fill at least 40 % of it: colours keep their meaning
+    from step to step, and still tell cells apart after the pack has moved on.
     """
-    found = find_quantity(quantity)
-    shown = found.display_scale * values + found.display_offset
-    if shown.size == 0:
-        if previous is not None and previous.quantity == quantity:
+    if previous is not None and previous.quantity == quantity:
+        if values.size == 0:
             return previous
-        shown = np.array([found.to_display(found.lowest), found.to_display(found.highest)])
-        if quantity in ("soc", "soh"):
-            shown = np.array([0.0, 100.0])
-    low, high = float(shown.min()), float(shown.max())
-    if previous is not None and previous.quantity == quantity and values.size:
         inside = previous.lowest <= values.min() and values.max() <= previous.highest
-        if inside and values.max() - values.min() >= 0.4 * (previous.highest - previous.lowest):
+        if inside and np.ptp(values) >= WORTH_KEEPING * (previous.highest - previous.lowest):
             return previous
-    lacking = _SMALLEST_SPAN[quantity] - (high - low)
-    if lacking > 0.0:
-        low, high = low - lacking / 2.0, high + lacking / 2.0
-    step = _round_step((high - low) / 4.0)
-    low, high = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
-    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
-    count = round((high - low) / step)
-    ticks = tuple((index / count, f"{low + index * step:.{decimals}f}") for index in range(count + 1))
-    lowest, highest = ((bound - found.display_offset) / found.display_scale for bound in (low, high))
-    return ColourScale(quantity=quantity, lowest=lowest, highest=highest, ticks=ticks)
-
-
-def _round_step(rough: float) -> float:
-    magnitude = 10.0 ** math.floor(math.log10(rough))
-    return next(factor * magnitude for factor in (1.0, 2.0, 5.0, 10.0) if rough <= factor * magnitude * (1.0 + 1e-9))
+    lowest, highest = fit_range(values, quantity)
+    if previous is not None and (previous.quantity, previous.lowest, previous.highest) == (quantity, lowest, highest):
+        return previous
+    return build_legend(quantity, lowest, highest)
 
 
 def _trusted(values: Array, quality: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -26,6 +26,7 @@ Indices = NDArray[np.int64]
 # Light from above and from one side: a face's brightness follows from its normal alone.
 _LIGHT = np.array([0.35, -0.55, 0.76])
 _AMBIENT = 0.42
+WIDEST_RING = 0.008  # [m]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -110,7 +111,7 @@ def mesh_plates(spec: PackSpec) -> PackMesh:
     )
 
 
-def mesh_marks(spec: PackSpec, cells: Indices, *, width: float = 0.28, sides: int = 12) -> PackMesh:
+def mesh_marks(spec: PackSpec, cells: Indices, *, sides: int = 12) -> PackMesh:
     """Return a ring around the top of each of some cells; owners are positions in ``cells``.
 
     Parameters
@@ -119,18 +120,19 @@ def mesh_marks(spec: PackSpec, cells: Indices, *, width: float = 0.28, sides: in
         The pack.
     cells : ndarray of int, shape (n,)
         Cells in pack order.
-    width : float
-        Width of the ring as a part of the cell's radius.
     sides : int
         Corners of the ring of a cylindrical cell.
     """
     layout = lay_out(spec)
-    outer, inner = _outline(spec, sides) * 1.12, _outline(spec, sides) * (1.12 - width)
+    outline = _outline(spec, sides)
+    half = np.abs(outline).max(axis=0)
+    width = min(WIDEST_RING, 0.28 * float(half.min()))
+    outer, inner = outline * (1.0 + 0.4 * width / half), outline * (1.0 - 0.6 * width / half)
     count = len(outer)
     following = (np.arange(count) + 1) % count
     quads = np.stack([outer, outer[following], inner[following], inner], axis=1)
     flat = np.concatenate([quads, np.full((count, 4, 1), spec.cell.height / 2.0)], axis=2)
-    turned = _turned(spec, flat.reshape(-1, 3), cells // (spec.series * spec.parallel))
+    turned: Array = _turned(spec, flat.reshape(-1, 3), cells // (spec.series * spec.parallel))
     positions = turned + layout.cell_positions[cells][:, np.newaxis]
     return PackMesh(
         positions=positions.reshape(-1, 3),
@@ -214,7 +216,8 @@ def _ray_to_boxes(start: Array, direction: Array, half: Array) -> Array:
 
 def _outline(spec: PackSpec, sides: int) -> Array:
     if spec.cell.format != "cylindrical":
-        return np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]]) * np.asarray(spec.cell.footprint) / 2.0
+        box: Array = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]]) * np.asarray(spec.cell.footprint) / 2.0
+        return box
     angle = 2.0 * np.pi * np.arange(sides) / sides
     return spec.cell.diameter / 2.0 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
 
@@ -297,4 +300,5 @@ def _turned(spec: PackSpec, points: Array, modules: Indices) -> Array:
     angle = np.deg2rad([spec.modules[int(module)].heading for module in modules])
     cos, sin = np.cos(angle)[:, np.newaxis], np.sin(angle)[:, np.newaxis]
     x, y, z = points.T
-    return np.stack([cos * x - sin * y, sin * x + cos * y, np.broadcast_to(z, (len(angle), len(z)))], axis=2)
+    turned: Array = np.stack([cos * x - sin * y, sin * x + cos * y, np.broadcast_to(z, (len(angle), len(z)))], axis=2)
+    return turned

@@ -32,6 +32,32 @@ class PackPanel:
         self._alarms: tuple[AlarmRow, ...] | None = None
         self.window = open_window(TITLE, 400, 860, self._build)
 
+    @property
+    def texts(self) -> dict[str, tuple[str, str]]:
+        """Value and note that each channel shows."""
+        return {key: (str(value.text), str(note.text)) for key, (value, note) in self._texts.items()}
+
+    @property
+    def qualities(self) -> dict[str, Quality]:
+        """Quality that each channel's value is drawn in."""
+        by_name = {name: quality for quality, name in QUALITY_STYLES.items()}
+        return {key: by_name[value.name.partition("_")[2]] for key, (value, _) in self._texts.items()}
+
+    @property
+    def time_text(self) -> str:
+        """Time shown."""
+        return str(self._time.text)
+
+    @property
+    def mode_text(self) -> str:
+        """Mode shown."""
+        return str(self._mode.text)
+
+    @property
+    def alarm_count(self) -> int:
+        """Number of alarms listed."""
+        return len(self._alarms or ())
+
     def show(self, twin: TwinHandle | None) -> None:
         """Show the newest process image of a twin; cheap when nothing has changed."""
         spec = None if twin is None else twin.spec
@@ -77,6 +103,7 @@ class PackPanel:
     def _build_figures(self, spec: PackSpec) -> None:
         ui.Label(spec.title, name="strong", height=22, elided_text=True)
         with ui.HStack(height=20):
+            ui.Label("Mode", name="faint", width=42)
             self._mode = ui.Label(MISSING, name="link", width=ui.Fraction(1))
             ui.Label("Time", name="faint", width=36)
             self._time = ui.Label(MISSING, name="value_good", width=64, alignment=ui.Alignment.RIGHT_CENTER)
@@ -91,7 +118,7 @@ class PackPanel:
                     self._build_row(channel.key, channel.label)
         build_heading("MEASURED VALUES BY QUALITY")
         self._quality_bar = ui.Frame(height=8, build_fn=self._build_quality_bar)
-        with ui.HStack(height=18):
+        with ui.HStack(height=18, spacing=4):
             self._quality_texts = {}
             for quality in Quality:
                 ui.Circle(radius=4, width=10, style={"background_color": colour(PALETTE[QUALITY_STYLES[quality]])})

@@ -11,7 +11,7 @@ import omni.ui as ui
 from numpy.typing import NDArray
 from omni.ui import scene as sc
 
-from celltwin.core import Array, Level, PackSpec, lay_out
+from celltwin.core import Array, Level, PackSpec, Severity, lay_out
 
 from .orbit_camera import OrbitCamera
 from .pack_map import PackMap, group_colours
@@ -98,8 +98,8 @@ class PackScene:
             self._detail = detail
             self._recolour()
         eye = camera.eye()
-        for x, outward, low, high in self._labels:
-            near = (eye[0] - x) * outward > 0.0
+        for place, outward, low, high in self._labels:
+            near = bool((eye - place) @ outward > 0.0)
             low.visible, high.visible = near, not near
 
     @property
@@ -115,21 +115,25 @@ class PackScene:
             points = [*ring.tolist(), ring[0].tolist()]
             sc.Curve(points, colors=[colour("line")], thicknesses=[1.0], curve_type=sc.Curve.CurveType.LINEAR)
 
-    def _build_labels(self) -> list[tuple[float, float, sc.Transform, sc.Transform]]:
+    def _build_labels(self) -> list[tuple[Array, Array, sc.Transform, sc.Transform]]:
         """Build the modules' names, low and high beside each: which is seen depends on the side of the camera."""
         corners = mesh_plates(self._spec).positions.reshape(-1, 4, 3)
-        middle, height = corners.reshape(-1, 3).mean(axis=0), lay_out(self._spec).module_size[2]
+        centres, height = corners.mean(axis=1), lay_out(self._spec).module_size[2]
+        columns = [np.unique(np.round(centres[:, axis], 3)).size for axis in (0, 1)]
+        axis = 0 if columns[0] <= columns[1] else 1  # names go where the fewer modules stand side by side
+        middle = corners.reshape(-1, 3).mean(axis=0)
         labels = []
-        for module, ring in zip(self._spec.modules, corners, strict=True):
-            centre = ring.mean(axis=0)
-            outward = 1.0 if centre[0] >= middle[0] else -1.0
-            x = float(centre[0] + outward * ((ring[:, 0].max() - ring[:, 0].min()) / 2.0 + 0.03))
+        for module, ring, centre in zip(self._spec.modules, corners, centres, strict=True):
+            outward = np.zeros(3)
+            outward[axis] = -1.0 if centre[axis] < middle[axis] - 1e-6 else 1.0
+            place = centre + outward * (np.ptp(ring[:, axis]) / 2.0 + 0.03)
             pair = []
             for level in (0.0, height):
-                with sc.Transform(transform=sc.Matrix44.get_translation_matrix(x, float(centre[1]), level)) as place:
+                x, y = float(place[0]), float(place[1])
+                with sc.Transform(transform=sc.Matrix44.get_translation_matrix(x, y, level)) as shape:
                     sc.Label(module.id, color=colour("faint"), size=TEXT_SIZE, alignment=ui.Alignment.CENTER)
-                pair.append(place)
-            labels.append((x, outward, *pair))
+                pair.append(shape)
+            labels.append((place, outward, *pair))
         return labels
 
     def _recolour(self) -> None:
@@ -161,7 +165,9 @@ class PackScene:
         with self._marks:
             if alarmed.size:
                 first = np.argsort(-urgency.astype(np.int64), kind="stable")[:MOST_MARKS]
-                self._mark(alarmed[first], np.array([rgb(ALARM_COLOURS[int(level)]) for level in urgency[first]]))
+                self._mark(
+                    alarmed[first], np.array([rgb(ALARM_COLOURS[Severity(int(level))]) for level in urgency[first]])
+                )
             if self._selected is not None:
                 self._mark(np.array([self._selected]), np.array([rgb(PALETTE["strong"])]))
                 self._build_name(self._selected)

@@ -9,11 +9,12 @@ import omni.ui as ui
 from omni.ui import scene as sc
 
 from celltwin.core import Level, PackSpec, PackState, element_uuid, find_quantity
+from celltwin.stage import Legend
 
 from .cell_card import CardRow, cell_card
-from .legend import Legend
+from .legend_view import LegendView
 from .orbit_camera import OrbitCamera, frame_pack
-from .pack_map import MAP_QUANTITIES, ColourScale, PackMap, map_pack
+from .pack_map import MAP_QUANTITIES, PackMap, map_pack
 from .pack_mesh import pick_cell
 from .pack_scene import PackScene
 from .style import QUALITY_STYLES, SPACING
@@ -28,6 +29,7 @@ LEFT, RIGHT, MIDDLE = 0, 1, 2
 ORBIT_SPEED = 1.8
 # A press that moves less than this part of the view's half height is a click.
 CLICK_REACH = 0.01
+CARD_WIDTH = 350
 
 
 class PackView:
@@ -44,9 +46,11 @@ class PackView:
         self._spec: PackSpec | None = None
         self._state: PackState | None = None
         self._map: PackMap | None = None
-        self._scale: ColourScale | None = None
+        self._last_legend: Legend | None = None
         self._cell: int | None = None
         self._rows: tuple[CardRow, ...] = ()
+        self._carded: int | None = None
+        self._card_labels: list[tuple[ui.Label, ui.Label]] = []
         self._camera: OrbitCamera | None = None
         self._framed = False
         self._scene: PackScene | None = None
@@ -75,6 +79,16 @@ class PackView:
         return self._scene
 
     @property
+    def legend_title(self) -> str:
+        """Name and unit that the legend shows."""
+        return self._legend.title
+
+    @property
+    def card_texts(self) -> dict[str, str]:
+        """Values that the card of the chosen cell shows, by label; empty without one."""
+        return {row.label: str(text.text) for row, (text, _) in zip(self._rows, self._card_labels, strict=True)}
+
+    @property
     def quantity_box(self) -> ui.ComboBox:
         """The box that chooses the quantity."""
         return self._box
@@ -83,7 +97,7 @@ class PackView:
         """Show the newest process image of a twin; cheap when nothing has changed."""
         spec = None if twin is None else twin.spec
         if spec is not self._spec:
-            self._spec, self._state, self._map, self._scale = spec, None, None, None
+            self._spec, self._state, self._map, self._last_legend = spec, None, None, None
             self._cell, self._camera, self._framed, self._scene = None, None, False, None
             self.window.frame.rebuild()
             return
@@ -156,11 +170,11 @@ class PackView:
                     ui.Button(
                         "Top", width=56, clicked_fn=partial(self.frame_all, np.pi / 2.0), tooltip="Look from above"
                     )
-                    ui.Spacer()
                     ui.Label(
                         "Drag: orbit · right drag: pan · wheel: zoom · click: choose a cell",
                         name="faint",
                         alignment=ui.Alignment.RIGHT_CENTER,
+                        elided_text=True,
                     )
                     ui.Spacer(width=8)
                 ui.Spacer(height=4)
@@ -185,24 +199,25 @@ class PackView:
         self._scene.select(self._cell)
 
     def _build_overlay(self) -> None:
-        with ui.VStack():
-            ui.Spacer(height=10)
-            with ui.HStack(height=0):
+        with ui.HStack():
+            with ui.VStack(width=0):
                 ui.Spacer()
-                self._card = ui.Frame(width=0, height=0, build_fn=self._build_card)
-                ui.Spacer(width=10)
+                with ui.HStack(height=0):
+                    ui.Spacer(width=10)
+                    self._legend = LegendView()
+                ui.Spacer(height=10)
             ui.Spacer()
-            with ui.HStack(height=0):
-                ui.Spacer(width=10)
-                self._legend = Legend()
-                ui.Spacer()
-            ui.Spacer(height=10)
+            with ui.VStack(width=CARD_WIDTH):
+                ui.Spacer(height=10)
+                self._card = ui.Frame(build_fn=self._build_card)  # a frame of no size would never be built
+            ui.Spacer(width=10)
 
     def _build_card(self) -> None:
+        self._card_labels = []
         if self._spec is None or self._cell is None:
             return
         name = self._spec.element_ids(Level.CELL)[self._cell]
-        with ui.ZStack(width=350, height=0):
+        with ui.ZStack(height=0):
             ui.Rectangle(name="card")
             with ui.HStack(height=0):
                 ui.Spacer(width=12)
@@ -215,7 +230,6 @@ class PackView:
                     build_line()
                     if not self._rows:
                         ui.Label("Nothing is known of it yet.", name="faint", height=20)
-                    self._card_labels = []
                     for row in self._rows:
                         with ui.HStack(height=20, spacing=4):
                             ui.Label(row.label, name="faint", width=92)
@@ -231,8 +245,8 @@ class PackView:
     def _paint(self) -> None:
         if self._state is None or self._spec is None or self._scene is None:
             return
-        self._map = map_pack(self._state, self._spec, self._quantity, self._scale)
-        self._scale = self._map.scale
+        self._map = map_pack(self._state, self._spec, self._quantity, self._last_legend)
+        self._last_legend = self._map.legend
         self._scene.show(self._map)
         self._legend.show(self._map)
         self._show_card()
@@ -244,7 +258,8 @@ class PackView:
         same = [(row.label, row.kind, row.note, row.quality) for row in before] == [
             (row.label, row.kind, row.note, row.quality) for row in self._rows
         ]
-        if same and before and self._carded == self._cell:
+        built = len(self._card_labels) == len(self._rows) > 0
+        if built and same and self._carded == self._cell:
             for row, (text, _) in zip(self._rows, self._card_labels, strict=True):
                 set_text(text, row.text)
             return

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import omni.ui as ui
 
-from .style import ROW_HEIGHT, SPACING, WINDOW_STYLE, colour
+from .style import WINDOW_STYLE
 
 __all__ = ["build_heading", "build_line", "open_window", "set_name", "set_text"]
 

@@ -168,7 +168,7 @@ def test_pyproject_lists_every_extension_with_code():
     wheel = tool["hatch"]["build"]["targets"]["wheel"]
 
     assert wheel["only-include"] == [f"exts/{name}/celltwin" for name in WITH_CODE]
-    assert tool["hatch"]["build"]["dev-mode-dirs"] == [f"exts/{name}" for name in WITH_CODE]
+    assert wheel["dev-mode-dirs"] == [f"exts/{name}" for name in WITH_CODE]
     assert tool["mypy"]["mypy_path"] == [f"exts/{name}" for name in WITH_CODE]
 
 

@@ -130,8 +130,7 @@ def set_up(config: dict[str, Any], arguments: list[str]) -> int:
 def lock(config: dict[str, Any], arguments: list[str]) -> int:
     """Compile requirements.lock from pyproject.toml, with hashes and without index URLs."""
     del config
-    uv = ROOT / ".cache/uv/bin/uv"
-    command = [str(uv) if uv.exists() else "uv", "pip", "compile", "--python", sys.executable, "--quiet"]
+    command = [str(ROOT / ".cache/uv-in-use"), "pip", "compile", "--python", sys.executable, "--quiet"]
     form = ["--generate-hashes", "--no-emit-index-url", "--no-header", "--output-file", "requirements.lock"]
     return run([*command, *form, "--group", "develop", *arguments, "pyproject.toml"], folder=ROOT)
 

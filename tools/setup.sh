@@ -114,6 +114,7 @@ fi
 
 python="$(find_python || true)"
 uv="$(find_uv "$python")"
+ln -sfn "$uv" "$cache/uv-in-use" # for ./repo.sh lock
 if [[ -z "$python" ]]; then
     say "no Python 3.12 found; asking uv for one"
     "$uv" python install --quiet 3.12 2>"$cache/python.log" && python="$("$uv" python find 3.12)" ||

@@ -24,8 +24,8 @@ CHOICES = {
 * The default inputs and settings were chosen by this cross-validation over training cells, among 8 sets of
   inputs at one setting, then 9 settings (seed, input noise, dropout, width, epochs, weight decay, monotone
   residual) and 3 smaller sets of inputs. Differences below 0.03 % are within the scatter of seeds; the smallest
-  set within that scatter was taken. The entropies are left out because they depend on the logger's clock; slopes, skewness and
-  kurtosis because they gained nothing.
+  set within that scatter was taken. The entropies are left out because they depend on the logger's clock; slopes,
+  skewness and kurtosis because they gained nothing.
 * Monotone residual (SOH must not rise with the time the tail takes, by automatic differentiation): 1.266 % against
   1.265 % without, five folds. It neither helped nor hurt, so it is off; `--monotonic-weight` turns it on.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -208,7 +209,9 @@ def _start_checkpoints() -> None:
 
     logging.getLogger("checkpoint").setLevel(logging.ERROR)  # says where each file went, once a network and epoch
     if not DistributedManager.is_initialized():
-        DistributedManager.initialize()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that this is a single process
+            DistributedManager.initialize()
 
 
 def _save(folder: Path, network: Any, optimiser: Any, schedule: Any, epoch: int) -> None:

@@ -329,3 +329,49 @@ def test_reads_stay_short_however_much_is_due(tmp_path: Path, reference_pack: Pa
     assert 0 < sum(block.time.size for block in first) < 20
     assert not source.finished
     assert sum(block.time.size for block in first + read_all(source)) == 40
+
+
+def test_lines_above_the_header_that_look_like_headers_are_passed(
+    tmp_path: Path, leaf_channels: tuple[Channel, ...], read_all: ReadAll
+) -> None:
+    path = tmp_path / "preamble.csv"
+    path.write_text(
+        "Time,12:05\nOperator,Kim\nDate,Time\nName,Number 7\ntime_s,Voltage,Current\ns,V,A\n0,24,1\n1,23,1\n"
+    )
+    blocks = read_all(open_recording(path, leaf_channels))
+    assert np.concatenate([block.values[:, 0] for block in blocks])[1:].tolist() == [24.0, 23.0]
+
+
+def test_times_of_day_go_on_past_midnight(
+    tmp_path: Path, leaf_channels: tuple[Channel, ...], read_all: ReadAll
+) -> None:
+    path = tmp_path / "night.csv"
+    path.write_text("Time,Voltage\n23:59:58,24\n23:59:59,24\n00:00:01,23\n00:00:02,23\n")
+    source = open_recording(path, leaf_channels)
+    assert source.duration is None
+    assert read_all(source)[0].time.tolist() == [0.0, 1.0, 3.0, 4.0]
+
+
+def test_channels_that_come_late_in_a_long_file_are_told_as_they_come(
+    tmp_path: Path, leaf_channels: tuple[Channel, ...], read_all: ReadAll
+) -> None:
+    path = tmp_path / "late.csv"
+    rows = "".join(f"{time},Voltage,24.0\n" for time in range(400_000))
+    path.write_text(f"time,channel,value\n{rows}400000,Current,-1.0\n400000,Humidity,40\n")
+    source = open_recording(path, leaf_channels)
+    assert (source.channels, source.unmapped) == (("Voltage",), ())
+    blocks = read_all(source)
+    assert sum(int(block.present.sum()) for block in blocks) == 400_001
+    assert (source.channels, source.unmapped) == (("Voltage", "Current"), ("Humidity",))
+
+
+def test_a_block_of_garbage_first_does_not_spoil_the_origin(
+    tmp_path: Path, leaf_channels: tuple[Channel, ...], read_all: ReadAll
+) -> None:
+    path = tmp_path / "late.csv"
+    garbage = "stopped for the night\n" * 10_000
+    path.write_text(f"timestamp,Voltage,Current\n1700000000,x,1\n{garbage}1700000100,24,1\n1700000101,24,1\n")
+    source = open_recording(path, leaf_channels)
+    blocks = read_all(source)
+    assert np.concatenate([block.time for block in blocks]).tolist() == [0.0, 100.0, 101.0]
+    assert sum(len(block.faults) for block in blocks) == 10_001

@@ -5,7 +5,8 @@ from .history_writer import HistoryWriter
 from .ingest import Ingest
 from .quarantine import Quarantine, QuarantineRow
 from .reasons import Reason
-from .replay import ReplaySource, open_recording
+from .recordings import open_recording
+from .replay import ReplaySource
 from .samples import AcceptedBlock, AcceptedSamples, QuarantinedSamples
 
 __all__ = [

@@ -82,7 +82,8 @@ def classify(
     whole = columns.size == len(block.channels) and bool(np.all(columns == np.arange(columns.size)))
     raw = block.values if whole else block.values[:, columns]
     present = block.present if whole else block.present[:, columns]
-    values = raw * scale + offset
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = raw * scale + offset
     codes = np.zeros(raw.shape, dtype=np.uint8)
     possible = (values >= lowest) & (values <= highest)
     if not possible.all():

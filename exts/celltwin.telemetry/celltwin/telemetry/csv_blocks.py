@@ -16,8 +16,9 @@ from .csv_form import CsvForm, split_line
 from .pivot import pivot
 from .reasons import Reason
 from .text_lines import LineBlock, TextLines
+from .time_order import MidnightUnwrapper
 
-__all__ = ["ChannelNames", "read_long", "read_number", "read_wide"]
+__all__ = ["ChannelNames", "read_long", "read_number", "read_wide", "shown_text"]
 
 SHOWN_TEXT = 80
 
@@ -75,12 +76,19 @@ def read_number(text: str) -> float:
     return float(text)
 
 
+def shown_text(text: str) -> str:
+    """Return a text as sent, shortened, with what cannot be printed replaced."""
+    plain = text.strip()[:SHOWN_TEXT]
+    return plain if plain.isprintable() else "".join(mark if mark.isprintable() else "\ufffd" for mark in plain)
+
+
 def read_wide(file: TextLines, form: CsvForm, match: ChannelMatch) -> Iterator[SampleBlock]:
     """Yield the rows of a wide table: one column a channel. Times are as stated [s]."""
     pick: Callable[[list[str]], Sequence[str]] = (
         itemgetter(*match.columns) if len(match.columns) > 1 else lambda cells: (cells[match.columns[0]],)
     )
     name = file.path.name
+    days = MidnightUnwrapper()
     for block in _blocks(file):
         rows, faults = _rows(block, form, name)
         times = np.empty(len(rows))
@@ -96,6 +104,8 @@ def read_wide(file: TextLines, form: CsvForm, match: ChannelMatch) -> Iterator[S
                     values[index, column], present[index, column] = _cell(
                         text, index, match.names[column], f"{name}:{row.line}", faults
                     )
+        if form.of_day:
+            times = days.unwrap(times)
         for array in (times, values, present):
             array.flags.writeable = False  # spares a copy
         yield SampleBlock(
@@ -113,6 +123,7 @@ def read_long(file: TextLines, form: CsvForm, channels: ChannelNames) -> Iterato
     if form.long is None:
         raise ValueError("the table is wide")
     name = file.path.name
+    days = MidnightUnwrapper()
     at_channel, at_value = form.long.channel, form.long.value
     for block in _blocks(file):
         rows, faults = _rows(block, form, name)
@@ -129,7 +140,7 @@ def read_long(file: TextLines, form: CsvForm, channels: ChannelNames) -> Iterato
             )
         yield from pivot(
             channels.names,
-            times,
+            days.unwrap(times) if form.of_day else times,
             np.asarray(numbers, dtype=np.int64),
             values,
             present,
@@ -168,7 +179,7 @@ def _rows(block: LineBlock | SampleFault, form: CsvForm, name: str) -> tuple[lis
                         SampleFault(
                             reason=Reason.TRUNCATED if cut else Reason.WRONG_LENGTH,
                             origin=f"{name}:{number}",
-                            text=f"{len(cells)} of {width} cells: {line.strip()[:SHOWN_TEXT]}",
+                            text=f"{len(cells)} of {width} cells: {shown_text(line)}",
                         )
                     )
                 continue
@@ -195,9 +206,7 @@ def _time(row: _Row, index: int, form: CsvForm, name: str, faults: list[SampleFa
         return form.read_time(text)
     except (ValueError, OverflowError):
         faults.append(
-            SampleFault(
-                reason=Reason.MALFORMED_TIME, origin=f"{name}:{row.line}", text=text.strip()[:SHOWN_TEXT], row=index
-            )
+            SampleFault(reason=Reason.MALFORMED_TIME, origin=f"{name}:{row.line}", text=shown_text(text), row=index)
         )
         return math.nan
 
@@ -211,6 +220,6 @@ def _cell(text: str, row: int, channel: str, origin: str, faults: list[SampleFau
         if not plain:
             return math.nan, False
         faults.append(
-            SampleFault(reason=Reason.MALFORMED_VALUE, origin=origin, text=plain[:SHOWN_TEXT], row=row, channel=channel)
+            SampleFault(reason=Reason.MALFORMED_VALUE, origin=origin, text=shown_text(plain), row=row, channel=channel)
         )
         return math.nan, True

@@ -49,6 +49,8 @@ class CsvForm:
         The column that tells the time.
     read_time : callable
         Takes the text of a time to seconds; raises ValueError where it is none.
+    of_day : bool
+        Whether times are hours, minutes and seconds, which may start again at midnight.
     long : LongColumns or None
         Where it is a long table: one value a row.
     """
@@ -59,6 +61,7 @@ class CsvForm:
     names: tuple[str, ...]
     time: TimeColumn
     read_time: Callable[[str], float]
+    of_day: bool
     long: LongColumns | None
 
 
@@ -101,16 +104,9 @@ def find_form(lines: Sequence[str], *, where: str, time_column: str | None = Non
     """
     if not any(line.strip() for line in lines):
         raise TelemetryError("holds nothing but blank lines", where=where, remedy="Copy the recording again")
-    forms: list[CsvForm] = []
     failures: list[TelemetryError] = []
-    for delimiter in DELIMITERS:
-        try:
-            form = _try_delimiter(lines, delimiter, where, time_column)
-        except TelemetryError as error:
-            failures.append(error)
-            continue
-        if form is not None:
-            forms.append(form)
+    found = [_try_delimiter(lines, delimiter, where, time_column, failures) for delimiter in DELIMITERS]
+    forms = [form for form in found if form is not None]
     if forms:
         return max(forms, key=lambda form: sum(map(bool, form.names)))
     if failures:
@@ -118,7 +114,10 @@ def find_form(lines: Sequence[str], *, where: str, time_column: str | None = Non
     raise _no_table(lines, where, time_column)
 
 
-def _try_delimiter(lines: Sequence[str], delimiter: str, where: str, wanted: str | None) -> CsvForm | None:
+def _try_delimiter(
+    lines: Sequence[str], delimiter: str, where: str, wanted: str | None, failures: list[TelemetryError]
+) -> CsvForm | None:
+    """Return the form of the first header row that has rows below, or None; what nearly was one goes to failures."""
     for index, line in enumerate(lines[:LOOKED_AT]):
         if delimiter not in line:
             continue
@@ -130,26 +129,29 @@ def _try_delimiter(lines: Sequence[str], delimiter: str, where: str, wanted: str
         found = None
         try:
             found = find_time_column(names, where=f"{where}:{index + 1}", wanted=wanted)
-        except TelemetryError:
-            if rows:  # a preamble line has no rows of its width
-                raise
+        except TelemetryError as error:
+            failures.append(error)
         if found is None:
             continue
         form = _form_of(rows, cells, found, delimiter, index + 1)
         if form is not None:
             return form
         if not rows and sum(1 for below in lines[index + 1 :] if below.strip()) <= 1:
-            raise TelemetryError(
-                "holds a header but no whole row",
-                where=f"{where}:{index + 1}",
-                remedy="Check that the recorder has finished writing, and copy it again",
+            failures.append(
+                TelemetryError(
+                    "holds a header but no whole row",
+                    where=f"{where}:{index + 1}",
+                    remedy="Check that the recorder has finished writing, and copy it again",
+                )
             )
         if rows:
             shown = rows[0][found.index]
-            raise TelemetryError(
-                f"times such as {shown!r} in column {found.name!r} are neither numbers, ISO dates nor hh:mm:ss",
-                where=f"{where}:{index + 2}",
-                remedy="Write times as seconds or as 2026-01-31T12:00:00",
+            failures.append(
+                TelemetryError(
+                    f"times such as {shown!r} in column {found.name!r} are neither numbers, ISO dates nor hh:mm:ss",
+                    where=f"{where}:{index + 2}",
+                    remedy="Write times as seconds or as 2026-01-31T12:00:00",
+                )
             )
     return None
 
@@ -176,6 +178,7 @@ def _form_of(
         names=tuple(names),
         time=column,
         read_time=time_reader(form, unit=unit, decimal_comma=decimal_comma),
+        of_day=form is TimeForm.CLOCK,
         long=find_long_columns(names),
     )
 

@@ -74,7 +74,7 @@ def measured_columns(spec: PackSpec, channels: Sequence[Channel]) -> tuple[Measu
             if place == len(names):
                 names.append(name)
                 quantities.append(channel.quantity)
-            position[index] = place * size + (channel.element if size > 1 else 0)
+            position[index] = place * size + (channel.element if level is Level.CELL else 0)
         if names:
             found.append(
                 MeasuredColumns(

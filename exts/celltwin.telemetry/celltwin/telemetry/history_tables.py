@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from celltwin.core import PackState
+from celltwin.core import Level, PackState
 
 from .history_layout import MeasuredColumns
 from .samples import AcceptedBlock, QuarantinedSamples
@@ -40,7 +40,7 @@ def measured_table(blocks: Iterable[AcceptedBlock], columns: MeasuredColumns) ->
     fields = [pa.field("time", pa.float64(), metadata={"unit": "s"})]
     arrays = [pa.array(time)]
     for index, (name, unit) in enumerate(zip(columns.names, columns.units, strict=True)):
-        if columns.size == 1:
+        if columns.level is not Level.CELL:
             column = dense[:, index]
             arrays.append(pa.array(column, mask=np.isnan(column)))
         else:

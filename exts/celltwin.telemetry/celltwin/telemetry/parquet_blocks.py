@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from celltwin.core import Array, SampleBlock, SampleFault, TelemetryError
 
 from .channel_matching import ChannelMatch
-from .csv_blocks import SHOWN_TEXT, ChannelNames, read_number
+from .csv_blocks import SHOWN_TEXT, ChannelNames, read_number, shown_text
 from .csv_form import LongColumns, find_long_columns
 from .pivot import pivot
 from .reasons import Reason
 from .time_columns import TimeColumn, find_time_column, recognise_times, time_reader, unit_of_numbers
 
-__all__ = ["ParquetForm", "open_parquet", "read_long_parquet", "read_wide_parquet"]
+__all__ = ["ParquetForm", "first_names", "open_parquet", "read_long_parquet", "read_wide_parquet"]
 
 CELLS_A_BATCH = 60_000
 
@@ -66,11 +66,7 @@ def open_parquet(path: Path, *, time_column: str | None = None) -> tuple[Any, Pa
     try:
         file = pq.ParquetFile(path, memory_map=False)
     except (pa.ArrowException, OSError) as error:
-        raise TelemetryError(
-            f"is a damaged or unfinished Parquet file ({str(error).splitlines()[0][:120]})",
-            where=where,
-            remedy="Copy it again, or let the program that wrote it finish",
-        ) from None
+        raise _damaged(path, error) from None
     if file.metadata.num_rows == 0:
         raise TelemetryError("holds no rows", where=where, remedy="Check the program that wrote it")
     schema = file.schema_arrow
@@ -85,11 +81,12 @@ def open_parquet(path: Path, *, time_column: str | None = None) -> tuple[Any, Pa
             remedy="Name the time column time_s, time, timestamp or Total Time",
         )
     names = tuple("" if pa.types.is_nested(field.type) else name for name, field in zip(columns, schema, strict=True))
-    first = next(file.iter_batches(batch_size=64, columns=[columns[found.index]])).column(0)
+    try:
+        first = next(file.iter_batches(batch_size=64, columns=[columns[found.index]])).column(0)
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path, error) from None
     read_time = _time_reader(first, found, where)
     last = None
-    if not file.metadata.num_row_groups:
-        return file, ParquetForm(names, found, find_long_columns(names), read_time, None)
     group = file.metadata.num_row_groups - 1
     try:
         last_times = read_time(file.read_row_group(group, columns=[columns[found.index]]).column(0).combine_chunks())
@@ -98,6 +95,32 @@ def open_parquet(path: Path, *, time_column: str | None = None) -> tuple[Any, Pa
     except (pa.ArrowException, OSError):
         last = None
     return file, ParquetForm(names, found, find_long_columns(names), read_time, last)
+
+
+def first_names(file: Any, path: Path, long: LongColumns) -> list[str]:
+    """Return the channels in the first rows of a long Parquet file.
+
+    Raises
+    ------
+    TelemetryError
+        If these rows are damaged.
+    """
+    import pyarrow as pa
+
+    column = file.schema_arrow.names[long.channel]
+    try:
+        found = next(file.iter_batches(batch_size=200_000, columns=[column])).column(0).unique().to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path, error) from None
+    return [str(name).strip() for name in found if name is not None]
+
+
+def _damaged(path: Path, error: Exception) -> TelemetryError:
+    return TelemetryError(
+        f"is a damaged or unfinished Parquet file ({str(error).splitlines()[0][:120]})",
+        where=str(path),
+        remedy="Copy it again, or let the program that wrote it finish",
+    )
 
 
 def _time_reader(first: Any, column: TimeColumn, where: str) -> Callable[[Any], Array]:
@@ -171,7 +194,7 @@ def _values(array: Any, channel: str, name: str, first_row: int, faults: list[Sa
                 SampleFault(
                     reason=Reason.MALFORMED_VALUE,
                     origin=f"{name}:{first_row + row + 1}",
-                    text=text[:SHOWN_TEXT],
+                    text=shown_text(text),
                     row=row,
                     channel=channel,
                 )
@@ -278,7 +301,7 @@ def _batches(file: Any, path: Path, columns: Sequence[str], size: int) -> Iterat
 
     batches = file.iter_batches(batch_size=size, columns=list(columns))
     row = 0
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="celltwin-parquet") as thread:
+    with file, ThreadPoolExecutor(max_workers=1, thread_name_prefix="celltwin-parquet") as thread:
         ahead = thread.submit(next, batches, None)
         while True:
             try:

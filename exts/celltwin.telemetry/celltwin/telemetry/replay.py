@@ -1,26 +1,21 @@
-"""Replay recordings: CSV and Parquet, wide and long, at real time or any speed."""
+"""Replay a recording at real time, at any speed, or as fast as it is asked for."""
 
 from __future__ import annotations
 
 import logging
-import time as wall_clock
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
-from celltwin.core import Array, Channel, SampleBlock, SettingsError
+from celltwin.core import Array, SampleBlock
 
-from .channel_matching import known_names, match_channels, plain_name, require_mapped, tell_names
-from .csv_blocks import ChannelNames, read_long, read_wide
-from .csv_form import CsvForm, find_form, split_line
-from .parquet_blocks import open_parquet, read_long_parquet, read_wide_parquet
-from .text_lines import TextLines, check_readable, starts_with
+from .channel_matching import tell_names
 from .time_order import arrival_times, smallest_jump
 
-__all__ = ["ReplaySource", "open_recording"]
+__all__ = ["Inventory", "Recording", "ReplaySource"]
 
 _logger = logging.getLogger(__name__)
 
@@ -28,157 +23,45 @@ BLOCKS_A_READ = 2
 EARLIEST_DATE = 1.0e8  # [s since 1970]: absolute times are shown as dates from here on
 
 
-def open_recording(
-    path: Path | str,
-    channels: tuple[Channel, ...],
-    *,
-    speed: float = 0.0,
-    time_column: str | None = None,
-    clock: Callable[[], float] = wall_clock.monotonic,
-) -> ReplaySource:
-    """Open a recording for replay.
+@dataclass(frozen=True)
+class Inventory:
+    """Which channels a recording has.
 
-    Text tables with comma, semicolon, tab or bar, with anything above the header row, and Parquet, each with one
-    column a channel or with one value a row (columns time, channel or topic, value). Columns and channels match by
-    column name or topic.
-
-    Parameters
+    Attributes
     ----------
-    path : Path
-        The file.
-    channels : tuple of Channel
-        Channels of the pack, from :func:`celltwin.core.expand_channels`.
-    speed : float
-        Multiple of real time; 0 gives rows as fast as they are asked for.
-    time_column : str, optional
-        Name of the time column, where the usual spellings do not fit.
-    clock : callable
-        Tells the time that passes [s].
-
-    Returns
-    -------
-    ReplaySource
-
-    Raises
-    ------
-    TelemetryError
-        If the file is missing, empty, binary, damaged, has no time column, or no column that a prim maps.
-    SettingsError
-        If the speed is negative.
+    channels : tuple of str
+        Columns or topics that a prim maps.
+    unmapped : tuple of str
+        Columns or topics that no prim maps.
+    missing : tuple of str
+        Mapped channels that the recording lacks.
     """
-    if not speed >= 0.0:
-        raise SettingsError(f"speed = {speed:g} must be at least 0", remedy="Use 1 for real time, 0 for no waiting")
-    path = Path(path)
-    check_readable(path)
-    if starts_with(path, b"PAR1") or path.suffix.casefold() in (".parquet", ".pq"):
-        return _open_parquet(path, channels, speed, time_column, clock)
-    return _open_csv(path, channels, speed, time_column, clock)
+
+    channels: tuple[str, ...]
+    unmapped: tuple[str, ...]
+    missing: tuple[str, ...]
 
 
-def _open_csv(
-    path: Path, channels: tuple[Channel, ...], speed: float, time_column: str | None, clock: Callable[[], float]
-) -> ReplaySource:
-    file = TextLines(path)
-    first_lines = file.first_lines()
-    form = find_form(first_lines, where=str(path), time_column=time_column)
-    where = f"{path}:{form.header_line}"
-    last = _last_time(file, form)
-    if form.long is None:
-        columns = ["" if index == form.time.index else name for index, name in enumerate(form.names)]
-        match = match_channels(columns, channels, where=where)
-        return ReplaySource(
-            path,
-            read_wide(file, form, match),
-            channels=match.names,
-            unmapped=match.unmapped,
-            missing=match.missing,
-            rates=_rates(channels),
-            last=last,
-            speed=speed,
-            clock=clock,
-            notices=file.notices,
-        )
-    names = ChannelNames(known_names(channels), plain_name)
-    for line in first_lines[form.header_line :]:
-        cells = split_line(line, form.delimiter)
-        if len(cells) > form.long.channel and cells[form.long.channel].strip():
-            names.number(cells[form.long.channel].strip())
-    require_mapped(names.names, tuple(names.unmapped), channels, where)
-    return _long_source(path, read_long(file, form, names), names, channels, last, speed, clock, file.notices)
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """An opened recording.
 
+    Attributes
+    ----------
+    blocks : iterator of SampleBlock
+        Its rows in the order of the file, times as stated [s].
+    inventory : callable
+        Tells the channels found so far.
+    last : float or None
+        Last time as stated [s], where it can be told without reading all.
+    notices : list of str
+        What a reader should know of how the file is read; grows while it is read.
+    """
 
-def _open_parquet(
-    path: Path, channels: tuple[Channel, ...], speed: float, time_column: str | None, clock: Callable[[], float]
-) -> ReplaySource:
-    file, form = open_parquet(path, time_column=time_column)
-    if form.long is None:
-        columns = ["" if index == form.time.index else name for index, name in enumerate(form.names)]
-        match = match_channels(columns, channels, where=str(path))
-        return ReplaySource(
-            path,
-            read_wide_parquet(file, path, form, match),
-            channels=match.names,
-            unmapped=match.unmapped,
-            missing=match.missing,
-            rates=_rates(channels),
-            last=form.last,
-            speed=speed,
-            clock=clock,
-            notices=[],
-        )
-    names = ChannelNames(known_names(channels), plain_name)
-    column = file.schema_arrow.names[form.long.channel]
-    for name in next(file.iter_batches(batch_size=200_000, columns=[column])).column(0).unique().to_pylist():
-        names.number(str(name).strip())
-    require_mapped(names.names, tuple(names.unmapped), channels, str(path))
-    return _long_source(path, read_long_parquet(file, path, form, names), names, channels, form.last, speed, clock, [])
-
-
-def _long_source(
-    path: Path,
-    blocks: Iterator[SampleBlock],
-    names: ChannelNames,
-    channels: tuple[Channel, ...],
-    last: float | None,
-    speed: float,
-    clock: Callable[[], float],
-    notices: list[str],
-) -> ReplaySource:
-    found = {plain_name(name) for name in names.names}
-    missing = tuple(
-        channel.column or channel.topic
-        for channel in channels
-        if channel.direction == "in"
-        and plain_name(channel.column) not in found
-        and plain_name(channel.topic) not in found
-    )
-    return ReplaySource(
-        path,
-        blocks,
-        channels=tuple(names.names),
-        unmapped=tuple(names.unmapped),
-        missing=missing,
-        rates=_rates(channels),
-        last=last,
-        speed=speed,
-        clock=clock,
-        notices=notices,
-    )
-
-
-def _rates(channels: tuple[Channel, ...]) -> list[float]:
-    return [channel.rate for channel in channels if channel.direction == "in"]
-
-
-def _last_time(file: TextLines, form: CsvForm) -> float | None:
-    for line in reversed(file.last_lines()):
-        cells = split_line(line, form.delimiter)
-        if len(cells) >= len([name for name in form.names if name]):
-            try:
-                return form.read_time(cells[form.time.index])
-            except (ValueError, OverflowError, IndexError):
-                continue
-    return None
+    blocks: Iterator[SampleBlock]
+    inventory: Callable[[], Inventory]
+    last: float | None
+    notices: list[str]
 
 
 class ReplaySource:
@@ -187,59 +70,71 @@ class ReplaySource:
     Times count from the recording's first row. Rows are given in the order of the file, each when it is due, with
     all their faults: judging them is the ingest's work.
 
+    Parameters
+    ----------
+    path : Path
+        The file.
+    recording : Recording
+        Its rows.
+    rates : list of float
+        Expected rates of the pack's channels [Hz].
+    speed : float
+        Multiple of real time; 0 gives rows as fast as they are asked for.
+    clock : callable
+        Tells the time that passes [s].
+
     Attributes
     ----------
     path : Path
         The file.
-    unmapped : tuple of str
-        Columns or topics of the file that no prim maps.
-    missing : tuple of str
-        Mapped channels that the file lacks; for a long file, its first megabytes.
     notices : list of str
         What a reader should know of how the file was read.
-    duration : float or None
-        Time from first to last row [s], where it can be told without reading all.
-    time_origin : float
-        Time of the first row as the file states it [s].
     """
 
     def __init__(
-        self,
-        path: Path,
-        blocks: Iterator[SampleBlock],
-        *,
-        channels: tuple[str, ...],
-        unmapped: tuple[str, ...],
-        missing: tuple[str, ...],
-        rates: list[float],
-        last: float | None,
-        speed: float,
-        clock: Callable[[], float],
-        notices: list[str],
+        self, path: Path, recording: Recording, *, rates: list[float], speed: float, clock: Callable[[], float]
     ) -> None:
         self.path = path
-        self.unmapped = unmapped
-        self.missing = missing
-        self.notices = notices
-        self._channels = channels
-        self._blocks = blocks
+        self.notices = recording.notices
+        self._recording = recording
+        self._blocks = recording.blocks
         self._limit = smallest_jump(rates)
         self._speed = speed
         self._clock = clock
         self._begun: float | None = None
+        self._origin: float | None = None
         self._newest = -np.inf
         self._row = 0
-        self._ahead: SampleBlock | None = None
         self._current: SampleBlock | None = None
-        self.time_origin = 0.0
-        self._start()
-        self.duration = None if last is None or last < self.time_origin else last - self.time_origin
-        self._tell()
+        self._ahead = self._next_block()
+        self._advance()
+        self._tell(recording.inventory())
 
     @property
     def channels(self) -> tuple[str, ...]:
-        """Columns or topics that it delivers."""
-        return self._channels
+        """Columns or topics that it delivers; of a long file, those found so far."""
+        return self._recording.inventory().channels
+
+    @property
+    def unmapped(self) -> tuple[str, ...]:
+        """Columns or topics of the file that no prim maps; of a long file, those found so far."""
+        return self._recording.inventory().unmapped
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Mapped channels that the file lacks; of a long file, that have not been found so far."""
+        return self._recording.inventory().missing
+
+    @property
+    def time_origin(self) -> float:
+        """Time of the first row as the file states it [s]."""
+        return self._origin or 0.0
+
+    @property
+    def duration(self) -> float | None:
+        """Time from first to last row [s], where it can be told without reading all."""
+        last = self._recording.last
+        return None if last is None or last < self.time_origin else last - self.time_origin
 
     @property
     def started(self) -> str:
@@ -267,17 +162,17 @@ class ReplaySource:
                 self._begun = now
             until = min(until, (now - self._begun) * self._speed)
         given: list[SampleBlock] = []
-        loaded = 0
-        while self._current is not None:
+        for _ in range(BLOCKS_A_READ):
+            if self._current is None:
+                break
             block = self._current
             due = int(np.searchsorted(block.arrived, until, side="right"))
             if due > self._row or (block.time.size == 0 and block.faults):
                 given.append(block.rows(self._row, due) if self._row or due < block.time.size else block)
             self._row = max(self._row, due)
-            if self._row < block.time.size or loaded == BLOCKS_A_READ:
+            if self._row < block.time.size:
                 break
             self._advance()
-            loaded += 1
         return given
 
     def close(self) -> None:
@@ -287,17 +182,6 @@ class ReplaySource:
         if close is not None:
             close()
 
-    def _start(self) -> None:
-        self._ahead = next(self._blocks, None)
-        while self._ahead is not None and self._ahead.time.size == 0 and not self._ahead.faults:
-            self._ahead = next(self._blocks, None)
-        if self._ahead is not None:
-            stated = self._ahead.time[np.isfinite(self._ahead.time)]
-            believed = stated[np.isfinite(arrival_times(stated, -np.inf, self._limit, None))]
-            self.time_origin = float(believed[0]) if believed.size else 0.0
-            self._ahead = self._shifted(self._ahead)
-        self._advance()
-
     def _advance(self) -> None:
         """Make the block ahead the current one and read the next."""
         current = self._ahead
@@ -306,24 +190,32 @@ class ReplaySource:
         if current is None:
             self._current = None
             return
-        following = next(self._blocks, None)
-        self._ahead = None if following is None else self._shifted(following)
+        self._ahead = self._next_block()
         arrived = arrival_times(current.time, self._newest, self._limit, _first_time(self._ahead))
         arrived = np.maximum(arrived, 0.0)
         if arrived.size:
             self._newest = float(arrived[-1])
         self._current = replace(current, arrived=arrived)
 
-    def _shifted(self, block: SampleBlock) -> SampleBlock:
-        return replace(block, time=block.time - self.time_origin, arrived=np.empty(0))
+    def _next_block(self) -> SampleBlock | None:
+        """Return the next block with its times counted from the recording's first row."""
+        block = next(self._blocks, None)
+        if block is None:
+            return None
+        if self._origin is None:
+            stated = block.time[np.isfinite(block.time)]
+            believed = stated[np.isfinite(arrival_times(stated, -np.inf, self._limit, None))]
+            self._origin = float(believed[0]) if believed.size else None
+        with np.errstate(over="ignore"):
+            return replace(block, time=block.time - self.time_origin, arrived=np.empty(0))
 
-    def _tell(self) -> None:
-        if self.missing:
-            text = f"lacks mapped channels: {tell_names(self.missing, self.unmapped)}"
+    def _tell(self, inventory: Inventory) -> None:
+        if inventory.missing:
+            text = f"lacks mapped channels: {tell_names(inventory.missing, inventory.unmapped)}"
             self.notices.append(text)
             _logger.warning("%s %s", self.path, text)
-        if self.unmapped:
-            text = f"has columns that no prim maps: {tell_names(self.unmapped, self.missing)}"
+        if inventory.unmapped:
+            text = f"has columns that no prim maps: {tell_names(inventory.unmapped, inventory.missing)}"
             self.notices.append(text)
             _logger.info("%s %s", self.path, text)
 

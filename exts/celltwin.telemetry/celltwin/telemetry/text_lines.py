@@ -137,8 +137,9 @@ class TextLines:
         return "\n" not in text and "\r" in text
 
     def first_lines(self) -> list[str]:
-        """Return the whole lines at the start of the file, some megabytes of them."""
+        """Return the whole lines at the start of the file, some megabytes of them; once, since they are let go."""
         text = self._decode(self._sample, final=False)
+        self._sample = b""
         lines = text.split(self.line_end)
         if not self._whole and len(lines) > 1:
             lines.pop()

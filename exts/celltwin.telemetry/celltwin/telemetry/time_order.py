@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from celltwin.core import Array
 
-__all__ = ["arrival_times", "find_jumps", "smallest_jump"]
+__all__ = ["MidnightUnwrapper", "arrival_times", "find_jumps", "smallest_jump"]
 
 SMALLEST_JUMP = 60.0  # [s]
 PERIODS_IN_JUMP = 100.0
+SECONDS_PER_DAY = 86400.0
 
 
 def smallest_jump(rates: Iterable[float]) -> float:
@@ -52,7 +53,8 @@ def find_jumps(time: Array, newest: float, limit: float, following: float | None
         return jumps
     stated = time[known]
     before = stated[0] if newest == -np.inf else newest
-    steps = np.diff(stated, prepend=before)
+    with np.errstate(over="ignore"):
+        steps = np.diff(stated, prepend=before)
     suspicious = steps > limit
     if newest == -np.inf:
         after = stated[1] if stated.size > 1 else following
@@ -78,3 +80,21 @@ def arrival_times(time: Array, newest: float, limit: float, following: float | N
     believed = np.where(np.isfinite(time) & ~find_jumps(time, newest, limit, following), time, -np.inf)
     arrived: Array = np.maximum(np.maximum.accumulate(believed), newest)
     return arrived
+
+
+class MidnightUnwrapper:
+    """Let times of day go on past midnight: a fall by more than half a day is the next day."""
+
+    def __init__(self) -> None:
+        self._newest = -np.inf
+        self._days = 0.0
+
+    def unwrap(self, time: Array) -> Array:
+        """Return times that count on over midnight; shape (n,), NaN where there is none."""
+        unwrapped = time.copy()
+        for index in np.flatnonzero(np.isfinite(time)):
+            if time[index] + self._days < self._newest - SECONDS_PER_DAY / 2.0:
+                self._days += SECONDS_PER_DAY
+            unwrapped[index] = time[index] + self._days
+            self._newest = max(self._newest, float(unwrapped[index]))
+        return unwrapped

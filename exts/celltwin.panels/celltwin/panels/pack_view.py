@@ -120,6 +120,10 @@ class PackView:
             self._scene.select(cell)
             self._show_card()
 
+    def look(self, camera: OrbitCamera) -> None:
+        """See the pack from a camera, from the next frame on."""
+        self._camera = camera
+
     def frame_all(self, elevation: float | None = None) -> None:
         """Move the camera until the whole pack fills the view, from a side or from an elevation [rad]."""
         if self._spec is None or self._scene is None:

@@ -1,0 +1,111 @@
+"""Figures of the pack panel."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from celltwin.core import Kind, Level, PackState, Quality, Reading
+from celltwin.panels import PACK_CHANNELS
+from celltwin.panels.channels import count_qualities, finest_reading
+
+SHOW = {channel.key: channel.show for channel in PACK_CHANNELS}
+
+
+def test_groups_in_series_add_up_to_the_pack_where_it_is_not_measured(leaf, leaf_state):
+    assert SHOW["voltage"](leaf_state, leaf).text == f"{3.91 + 3.92 + 3.85 + 3.90 + 3.93 + 3.89:.1f} V"
+
+
+def test_power_follows_from_voltage_and_current_and_is_negative_on_charge(leaf, leaf_state):
+    assert SHOW["current"](leaf_state, leaf).text == "-32.5 A"
+    assert SHOW["power"](leaf_state, leaf).text == f"{-32.5 * 23.4 / 1000.0:.2f} kW"
+
+
+def test_extremes_name_the_element_at_the_level_that_was_measured(leaf, leaf_state):
+    hottest = SHOW["hottest"](leaf_state, leaf)
+    lowest = SHOW["lowest_voltage"](leaf_state, leaf)
+
+    assert (hottest.text, hottest.note) == ("30.0 °C", "A02")
+    assert (lowest.text, lowest.note) == ("3.850 V", "A02.G01")
+
+
+def test_a_value_that_cannot_be_trusted_never_wins_against_one_that_can(leaf, leaf_state):
+    quality = np.array([Quality.GOOD, Quality.SUSPECT, Quality.GOOD], dtype=np.uint8)
+    state = leaf_state.updated(
+        Reading.at(
+            Kind.MEASURED,
+            "temperature",
+            Level.MODULE,
+            np.array([298.15, 900.0, 300.15]),
+            90.0,
+            quality=quality,
+            provenance="test",
+        )
+    )
+
+    shown = SHOW["hottest"](state, leaf)
+
+    assert (shown.text, shown.note, shown.quality) == ("27.0 °C", "A03", Quality.GOOD)
+
+
+def test_old_values_are_shown_and_said_to_be_stale(leaf, leaf_state):
+    readings = {key: reading.aged(200.0, 10.0) for key, reading in leaf_state.readings.items()}
+    state = PackState(time=200.0, step=200, readings=readings)
+
+    current, hottest = SHOW["current"](state, leaf), SHOW["hottest"](state, leaf)
+
+    assert (current.text, current.note, current.quality) == ("-32.5 A", "stale", Quality.STALE)
+    assert (hottest.text, hottest.note, hottest.quality) == ("30.0 °C", "A02 · stale", Quality.STALE)
+
+
+def test_soh_carries_a_95_percent_interval(leaf, leaf_state):
+    soh = Reading.at(
+        Kind.PREDICTED,
+        "soh",
+        Level.CELL,
+        np.full(leaf.n_cells, 0.9),
+        60.0,
+        standard_uncertainty=0.01,
+        provenance="test",
+    )
+
+    shown = SHOW["soh"](leaf_state.updated(soh), leaf)
+
+    assert shown.text == "90.0 %"
+    assert shown.note == "95 %: 88.0 to 92.0 %"
+
+
+def test_the_weakest_is_the_lowest_soh_or_until_then_the_lowest_voltage(leaf, leaf_state):
+    before = SHOW["weakest"](leaf_state, leaf)
+    values = np.full(leaf.n_cells, 0.9)
+    values[5] = 0.8
+    soh = Reading.at(Kind.PREDICTED, "soh", Level.CELL, values, 60.0, provenance="test")
+    after = SHOW["weakest"](leaf_state.updated(soh), leaf)
+
+    assert (before.text, before.note) == ("A02.G01", "Voltage 3.850 V")
+    assert (after.text, after.note) == ("A02.G01.C02", "SOH 80.0 %")
+
+
+@pytest.mark.parametrize("key", list(SHOW))
+def test_an_empty_state_shows_dashes(leaf, key):
+    assert SHOW[key](PackState(time=0.0, step=0), leaf).text == "–"
+
+
+def test_only_measured_values_are_counted_and_missing_ones_are_bad(leaf, leaf_state):
+    holes = Reading.at(
+        Kind.MEASURED, "temperature", Level.MODULE, np.array([298.0, np.nan, np.nan]), 90.0, provenance="test"
+    )
+    guess = Reading.at(Kind.ESTIMATED, "soc", Level.CELL, np.full(leaf.n_cells, 0.5), 90.0, provenance="test")
+
+    counts = count_qualities(leaf_state.updated(holes, guess))
+
+    assert counts == {Quality.GOOD: 8, Quality.STALE: 0, Quality.SUSPECT: 0, Quality.BAD: 2}
+
+
+def test_the_finest_reading_is_preferred(leaf, leaf_state):
+    cells = Reading.at(
+        Kind.ESTIMATED, "temperature", Level.CELL, np.linspace(300.0, 310.0, leaf.n_cells), 90.0, provenance="test"
+    )
+
+    assert finest_reading(leaf_state, "temperature").level is Level.MODULE
+    assert finest_reading(leaf_state.updated(cells), "temperature").level is Level.CELL

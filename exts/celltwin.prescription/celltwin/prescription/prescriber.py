@@ -1,0 +1,231 @@
+"""Advice from simulated candidates."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from celltwin.core import Advice, Array, Kind, Level, PackSpec, PackState, Quality, find_quantity
+
+from .balancing import BalancingPlan, plan_balancing
+from .candidates import Candidate, choose_candidate, worst_rows
+from .charge_simulation import ChargeSimulator
+from .cooling_model import cell_conductance, coolant_at_outlet
+from .module_cases import ModuleCase, find_cases
+from .prescription_settings import PrescriptionSettings
+
+if TYPE_CHECKING:
+    from celltwin.physics import CellParameters
+
+__all__ = ["CandidatePrescriber", "Prescriber"]
+
+_TEMPERATURE, _FLOW = find_quantity("temperature"), find_quantity("coolant_flow")
+_FULL = 0.98  # state of charge from which a group counts as full [-]
+_LOOK_AHEAD = 4.0 * 3600.0  # s
+
+
+class Prescriber(Protocol):
+    """Something that advises on a process image."""
+
+    def prescribe(self, state: PackState) -> Advice:
+        """Return what is recommended, why, and what to expect."""
+        ...
+
+
+class CandidatePrescriber:
+    """Advise the fastest charge that keeps every limit of the worst cell, the least coolant for it, and balancing.
+
+    Parameters
+    ----------
+    spec : PackSpec
+        The pack.
+    parameters : CellParameters, optional
+        Parameters of the cell; loaded by ``spec.cell.parameter_set`` if not given.
+    settings : PrescriptionSettings, optional
+        Aims, margins and candidates.
+    fidelity : {"SPMe", "DFN"}
+        Cell model.
+
+    Notes
+    -----
+    Meant to live in a worker process: building it loads the cell model, and an advice takes up to seconds.
+    """
+
+    def __init__(
+        self,
+        spec: PackSpec,
+        parameters: CellParameters | None = None,
+        settings: PrescriptionSettings | None = None,
+        *,
+        fidelity: str = "SPMe",
+    ) -> None:
+        if parameters is None:
+            from celltwin.physics import load_cell_parameters
+
+            parameters = load_cell_parameters(spec.cell.parameter_set)
+        self._spec = spec
+        self._settings = settings or PrescriptionSettings()
+        self._simulator = ChargeSimulator(parameters, fidelity)
+
+    def prescribe(self, state: PackState) -> Advice:
+        """Return the advice for a process image.
+
+        Every module gets the largest charge current that its worst cell bears. All modules are in series, so the pack
+        can be charged with the least of them; the reasons name that module. Where readings that matter are missing,
+        stale, suspect or bad, nothing is recommended (NaN) and the reason says why.
+        """
+        spec, settings = self._spec, self._settings
+        cases = find_cases(spec, state, settings.coverage)
+        plan = plan_balancing(spec, state, settings.bleed_rate)
+        current = np.full(spec.n_modules, np.nan)
+        flow = np.full(spec.n_modules, np.nan)
+        choices: list[Candidate | None] = [None] * spec.n_modules
+        reasons: list[str] = []
+        tried: list[Candidate] = []
+        for index, case in enumerate(cases):
+            if case.problem:
+                reasons.append(f"nothing recommended: {case.problem}")
+                continue
+            inlet = self._inlet(state, index)
+            chosen, candidates = choose_candidate(
+                spec, case, self._simulator, settings, inlet=inlet, target=self._target(case)
+            )
+            tried += candidates
+            chosen = None if case.soc >= _FULL else chosen
+            choices[index] = chosen
+            current[index] = 0.0 if chosen is None else chosen.current
+            flow[index] = self._flow(state, case, chosen, inlet)
+            reasons.append(self._reason(case, chosen, candidates))
+        expected = [
+            self._expected(case, choice, float(current.min()), self._inlet(state, index), plan, index)
+            for index, (case, choice) in enumerate(zip(cases, choices, strict=True))
+        ]
+        return Advice(
+            time=state.time,
+            charge_current=current,
+            coolant_flow=flow,
+            balancing_current=plan.current,
+            reasons=self._name_the_least(reasons, current),
+            expected=tuple(expected),
+            provenance=self._simulator.provenance,
+            candidates=tuple(_as_table(candidate) for candidate in tried),
+        )
+
+    def _target(self, case: ModuleCase) -> float:
+        return self._settings.target_soc if case.lowest_soc < self._settings.target_soc else 1.0
+
+    def _name_the_least(self, reasons: list[str], current: Array) -> tuple[str, ...]:
+        """Return the reasons with a word on which module limits the pack."""
+        unknown = np.nonzero(~np.isfinite(current))[0]
+        if unknown.size:
+            module = self._spec.modules[int(unknown[0])].id
+            return tuple(
+                reason if np.isnan(value) else f"{reason}; the pack waits for {module}: all modules are in series"
+                for reason, value in zip(reasons, current, strict=True)
+            )
+        least = int(current.argmin())
+        limit = f"{self._spec.modules[least].id} limits the pack to {_amperes(current[least])}"
+        return tuple(
+            f"{reason}; this module limits the pack: all are in series" if index == least else f"{reason}; {limit}"
+            for index, reason in enumerate(reasons)
+        )
+
+    def _inlet(self, state: PackState, module: int) -> float:
+        """Return the temperature of a module's coolant [K]: measured, else as designed."""
+        reading = state.get(Kind.MEASURED, "coolant_temperature", Level.MODULE)
+        if reading is not None and reading.values.size == self._spec.n_modules:
+            value, quality = float(reading.values[module]), reading.quality[module]
+            if np.isfinite(value) and quality == Quality.GOOD:
+                return value
+        return self._spec.cooling.inlet_temperature
+
+    def _flow(self, state: PackState, case: ModuleCase, chosen: Candidate | None, inlet: float) -> float:
+        """Return the coolant flow that suffices for the chosen charge and for the current that flows now [kg/s]."""
+        spec, settings = self._spec, self._settings
+        flows = [share * spec.cooling.highest_flow for share in settings.flows]
+        least = flows[0] if chosen is None else chosen.flow
+        current = state.best("current", Level.PACK)
+        flowing = float(current.values[0]) / spec.parallel if current is not None and current.usable()[0] else 0.0
+        loss = 2.0 * spec.cell.resistance * case.resistance_ratio * (flowing * case.share) ** 2  # [W], as worst_rows
+        heat = loss * spec.series * spec.parallel
+        limit = spec.cell.highest_temperature - settings.temperature_margin
+        for flow in flows:
+            if flow < least:
+                continue
+            steady = coolant_at_outlet(spec, inlet, flow, heat) + loss / cell_conductance(spec, flow)
+            if steady <= limit:
+                return flow
+        return flows[-1]
+
+    def _reason(self, case: ModuleCase, chosen: Candidate | None, tried: tuple[Candidate, ...]) -> str:
+        if case.soc >= _FULL:
+            return f"no charge: {case.fullest_id} is full ({100.0 * case.soc:.1f} %)"
+        if chosen is None:
+            cold = case.coldest < self._spec.cell.lowest_charge_temperature
+            even = "" if cold else f"even at {_amperes(tried[0].current)} "
+            return f"no charge: {even}{tried[0].binding}"
+        broken = [other for other in tried if other.current > chosen.current]
+        if broken:
+            least = min(broken, key=lambda other: other.current)
+            why = f"at {_amperes(least.current)} {least.binding}"
+        else:
+            why = f"{_amperes(chosen.current)} is the highest charge current of the cells"
+        drier = [other for other in tried if other.current == chosen.current and other.flow < chosen.flow]
+        if drier:
+            why += f"; with {_FLOW.format(drier[-1].flow)} of coolant {drier[-1].binding}"
+        return why
+
+    def _expected(
+        self,
+        case: ModuleCase,
+        chosen: Candidate | None,
+        pack_current: float,
+        inlet: float,
+        plan: BalancingPlan,
+        module: int,
+    ) -> str:
+        """Return what happens at the current that the pack can bear, and what balancing takes."""
+        spec = self._spec
+        parts = []
+        if chosen is not None and pack_current > 0.0:
+            target = self._target(case)
+            rows = worst_rows(spec, case, self._simulator, pack_current, chosen.flow, inlet).row(0)
+            rows = replace(rows, soc=np.array([case.lowest_soc]))
+            voltage = spec.cell.highest_voltage - self._settings.voltage_margin
+            minutes, peak = self._simulator.minutes_to(target, rows, voltage, _LOOK_AHEAD)
+            aim = f"{100.0 * target:.0f} %"
+            when = f"{aim} in {minutes:.0f} min" if np.isfinite(minutes) else f"{aim} not within 4 h"
+            parts.append(f"at {_amperes(pack_current)} {when}, hottest cell {_TEMPERATURE.format(peak)}")
+            potential = 1000.0 * chosen.lowest_anode_potential
+            parts.append(
+                f"anode at least {potential:.0f} mV above lithium in the next {chosen.duration / 60.0:.0f} min"
+            )
+        groups = np.arange(module * spec.series, (module + 1) * spec.series)
+        bled = groups[plan.hours[groups] > 0.0]
+        if bled.size:
+            highest = bled[plan.excess[bled].argmax()]
+            parts.append(
+                f"bleed {bled.size} group{'s' if bled.size > 1 else ''}: {spec.element_ids(Level.GROUP)[highest]} is "
+                f"{100.0 * plan.excess[highest]:.1f} % above {plan.lowest_id}, balanced in {plan.hours[highest]:.1f} h"
+            )
+        return "; ".join(parts)
+
+
+def _amperes(value: float) -> str:
+    return f"{value:.1f} A"
+
+
+def _as_table(candidate: Candidate) -> dict[str, object]:
+    return {
+        "module": candidate.module_id,
+        "charge_current_A": candidate.current,
+        "coolant_flow_kg_per_s": candidate.flow,
+        "minutes": candidate.duration / 60.0,
+        "highest_voltage_V": candidate.highest_voltage,
+        "highest_temperature_K": candidate.highest_temperature,
+        "lowest_anode_potential_V": candidate.lowest_anode_potential,
+        "holds": candidate.holds,
+        "binding": candidate.binding,
+    }

@@ -192,3 +192,34 @@ def test_garbage_in_the_middle_is_counted_and_passed(
     accepted = ingest.accept(read_all(open_recording(path, leaf_channels)))
     assert accepted.count == 2 * 19_998
     assert ingest.quarantine.total == 2
+
+
+def test_what_cannot_be_printed_is_not_carried_into_reports(
+    tmp_path: Path, leaf_pack: PackSpec, leaf_channels: tuple[Channel, ...], read_all: ReadAll
+) -> None:
+    path = tmp_path / "power_cut.csv"
+    path.write_bytes(b"time,Voltage\n" + b"".join(b"%d,24.0\n" % time for time in range(20_000)) + bytes(5000))
+    ingest = Ingest(leaf_pack)
+    accepted = ingest.accept(read_all(open_recording(path, leaf_channels)))
+    assert accepted.count == 20_000
+    (row,) = ingest.quarantine.rows()
+    assert row.reason == "truncated row"
+    assert row.first_example.isprintable()
+
+
+def test_extreme_numbers_neither_warn_nor_stop(
+    tmp_path: Path, leaf_pack: PackSpec, leaf_channels: tuple[Channel, ...], read_all: ReadAll
+) -> None:
+    path = tmp_path / "extreme.csv"
+    rows = ("0,24,1", "1,1e308,-1e308", "-1e308,24,1", "1e308,24,1", "1e999,24,1", "2,24,1e999", "3,24,1")
+    path.write_text("time,Voltage,Current\n" + "\n".join(rows) + "\n")
+    ingest = Ingest(leaf_pack)
+    accepted = ingest.accept(read_all(open_recording(path, leaf_channels)))
+    assert accepted.count == 2 + 0 + 1 + 2
+    assert dict(ingest.quarantine.counts) == {
+        "impossible value": 2,
+        "out of order": 1,
+        "time jump": 1,
+        "malformed time": 1,
+        "infinite value": 1,
+    }

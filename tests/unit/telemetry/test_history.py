@@ -9,12 +9,23 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from celltwin.core import Kind, Level, PackSpec, PackState, Reading, RecordingError, SampleBlock
+from celltwin.core import (
+    DataMappingSpec,
+    Kind,
+    Level,
+    PackSpec,
+    PackState,
+    Reading,
+    RecordingError,
+    SampleBlock,
+    SensorSpec,
+)
 from celltwin.telemetry import HistoryWriter, Ingest, read_history
 
 MakeBlock = Callable[..., SampleBlock]
@@ -311,3 +322,18 @@ def test_a_full_disk_is_named_once_and_what_was_written_stays(small_disk: Path, 
     assert found.time.size > 0
     assert found.time.tolist() == [float(step) for step in range(found.time.size)]
     assert history.damaged == []
+
+
+def test_a_pack_of_one_cell_reads_back(tmp_path: Path, leaf_pack: PackSpec, make_block: MakeBlock) -> None:
+    single = replace(
+        leaf_pack,
+        series=1,
+        parallel=1,
+        modules=leaf_pack.modules[:1],
+        sensors=(SensorSpec(id="spot", quantity="temperature", level=Level.CELL, standard_uncertainty=0.1),),
+        mappings=(DataMappingSpec(channel="spot", sensor="spot", unit="degC", rate=1.0),),
+    )
+    writer, ingest = HistoryWriter(tmp_path, single), Ingest(single)
+    writer.append(ingest.accept([make_block([0.0, 1.0], [[1.0], [2.0]], (ingest.channels[0].column,))]))
+    writer.close()
+    assert read_history(tmp_path).measured("temperature", Level.CELL)[1].tolist() == [[274.15], [275.15]]

@@ -142,3 +142,19 @@ def test_a_failed_installation_shows_what_apt_said(tmp_path):
 
 def test_nothing_is_missing_on_the_machine_that_runs_the_tests(tmp_path):
     assert set_up_function("missing_packages", tmp_path, tmp_path).stdout == ""
+
+
+def test_a_python_without_venv_gets_it_from_apt_before_uv_is_given_up(tmp_path):
+    (tmp_path / ".cache").mkdir()
+    bare = write_command(
+        tmp_path / "bin/python3.12",
+        f'[[ "$*" == *venv* || "$*" == *ensurepip* ]] && exit 1\nexec "{sys.executable}" "$@"',
+    )
+    write_command(tmp_path / "bin/id", "echo 0")
+    write_command(tmp_path / "bin/apt-get", f'echo "$@" >>"{tmp_path}/calls"')
+
+    done = set_up_function(f'find_uv "{bare}"', tmp_path / "bin", tmp_path)
+
+    assert "python3.12-venv" in (tmp_path / "calls").read_text()
+    assert done.returncode == 1
+    assert "uv could not be installed" in done.stderr

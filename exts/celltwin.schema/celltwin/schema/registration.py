@@ -40,5 +40,5 @@ def register_schemas() -> None:
         raise StageError(
             "USD opened a stage before the battery schemas were registered",
             where=str(schema_folder()),
-            remedy="Import celltwin.stage before the first stage is opened, or add this folder to PXR_PLUGINPATH_NAME",
+            remedy="Import celltwin.stage before the first stage is opened; in Kit, let celltwin.schema load at start",
         )

@@ -26,7 +26,7 @@ from .nvidia_validation import run_nvidia_validator
 from .prototypes import module_bounds
 from .read import find_pack, read_pack, sensor_prims
 from .scene_paths import SENSORS, prim_paths
-from .sensors import carried_sensors
+from .sensors import carried_sensors, pack_box
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["check_pack", "check_structure"]
 
 _PLACE_TOLERANCE = 1e-6  # [m]
+_EXTENT_TOLERANCE = 1e-4  # extents are single precision [m]
 _SENSOR_REACH = 5e-3  # a sensor's body may stand this far out of its element [m]
 _MOST_OF_A_KIND = 20
 
@@ -276,11 +277,8 @@ def _check_extents(spec: PackSpec, pack: Usd.Prim) -> Iterator[Finding]:
     if not hint:
         yield _warning("extent", pack.GetPath(), "the pack has no extentsHint", "Build the stage again")
         return
-    cache = UsdGeom.BBoxCache(Usd.TimeCode.Default(), [UsdGeom.Tokens.default_], useExtentsHint=False)
-    box = cache.ComputeRelativeBound(pack, pack).ComputeAlignedRange()
-    low, high = hint[0], hint[1]
-    apart = max((Gf.Vec3d(low) - box.GetMin()).GetLength(), (Gf.Vec3d(high) - box.GetMax()).GetLength())
-    if apart > 1e-3 * max(1.0, box.GetSize().GetLength()):
+    apart = float(np.abs(np.array(hint) - np.array(pack_box(spec))).max())
+    if apart > _EXTENT_TOLERANCE:
         yield _warning(
             "extent",
             pack.GetPath(),

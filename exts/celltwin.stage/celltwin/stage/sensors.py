@@ -14,7 +14,7 @@ from .materials import Surfaces
 from .prototypes import marker_radius, module_bounds, put_cell_sensors, put_extents_hint
 from .scene_paths import CELL, MATERIALS, MODULES, PROTOTYPES, SENSORS, cell_name, group_name, prim_paths
 
-__all__ = ["carried_sensors", "marker_names", "put_pack_extents", "put_sensors"]
+__all__ = ["carried_sensors", "marker_names", "pack_box", "put_pack_extents", "put_sensors"]
 
 
 def put_sensors(layer: Sdf.Layer, pack: Sdf.Path, spec: PackSpec) -> None:
@@ -47,6 +47,11 @@ def put_sensors(layer: Sdf.Layer, pack: Sdf.Path, spec: PackSpec) -> None:
 
 def put_pack_extents(layer: Sdf.Layer, pack: Sdf.Path, spec: PackSpec) -> None:
     """Write the box around the pack from where its modules stand."""
+    put_extents_hint(find_prim(layer, pack), *pack_box(spec))
+
+
+def pack_box(spec: PackSpec) -> tuple[Array, Array]:
+    """Return lowest and highest corner of a box around all modules, in the pack's frame, each of shape (3,) [m]."""
     every = []
     for index, module in enumerate(spec.modules):
         corners = np.array(list(product(*zip(*_module_box(spec, index), strict=True))))
@@ -58,7 +63,7 @@ def put_pack_extents(layer: Sdf.Layer, pack: Sdf.Path, spec: PackSpec) -> None:
         if sensor.level is Level.PACK and radius is not None:
             every.append(np.array([sensor.position]) + np.array([[-radius], [radius]]))
     points = np.concatenate(every)
-    put_extents_hint(find_prim(layer, pack), points.min(axis=0), points.max(axis=0))
+    return points.min(axis=0), points.max(axis=0)
 
 
 def marker_names(spec: PackSpec, module: int) -> set[str]:

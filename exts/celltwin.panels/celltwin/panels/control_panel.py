@@ -102,23 +102,21 @@ class ControlPanel:
         self._rows.clear()
         self._mode_buttons = {}
         self._view = None
-        with ui.ZStack():
-            ui.Rectangle(name="window")
-            with ui.HStack(spacing=14):
-                ui.Spacer(width=0)
-                if self._spec is None:
-                    ui.Label("No twin is running.", name="faint", alignment=ui.Alignment.CENTER)
-                else:
-                    with ui.VStack(width=176, spacing=SPACING):
-                        ui.Spacer(height=2)
-                        self._build_switch()
-                    with ui.VStack(width=sum(width for _, width in COLUMNS) + 24, spacing=SPACING):
-                        ui.Spacer(height=2)
-                        self._build_table(self._spec)
-                    with ui.VStack(spacing=SPACING):
-                        ui.Spacer(height=2)
-                        self._build_reasons()
-                ui.Spacer(width=0)
+        with ui.HStack(spacing=14):
+            ui.Spacer(width=0)
+            if self._spec is None:
+                ui.Label("No twin is running.", name="faint", alignment=ui.Alignment.CENTER)
+            else:
+                with ui.VStack(width=176, spacing=SPACING):
+                    ui.Spacer(height=2)
+                    self._build_switch()
+                with ui.VStack(width=sum(width for _, width in COLUMNS) + 24, spacing=SPACING):
+                    ui.Spacer(height=2)
+                    self._build_table(self._spec)
+                with ui.VStack(spacing=SPACING):
+                    ui.Spacer(height=2)
+                    self._build_reasons()
+            ui.Spacer(width=0)
 
     def _build_switch(self) -> None:
         build_heading("MODE")

@@ -87,18 +87,16 @@ class PackPanel:
     def _build(self) -> None:
         self._texts.clear()
         self._alarms = None
-        with ui.ZStack():
-            ui.Rectangle(name="window")
-            with ui.HStack():
-                ui.Spacer(width=10)
-                with ui.VStack(spacing=SPACING):
-                    ui.Spacer(height=4)
-                    if self._spec is None:
-                        ui.Label("No twin is running.", name="faint", alignment=ui.Alignment.CENTER)
-                    else:
-                        self._build_figures(self._spec)
-                    ui.Spacer(height=4)
-                ui.Spacer(width=10)
+        with ui.HStack():
+            ui.Spacer(width=10)
+            with ui.VStack(spacing=SPACING):
+                ui.Spacer(height=4)
+                if self._spec is None:
+                    ui.Label("No twin is running.", name="faint", alignment=ui.Alignment.CENTER)
+                else:
+                    self._build_figures(self._spec)
+                ui.Spacer(height=4)
+            ui.Spacer(width=10)
 
     def _build_figures(self, spec: PackSpec) -> None:
         ui.Label(spec.title, name="strong", height=22, elided_text=True)

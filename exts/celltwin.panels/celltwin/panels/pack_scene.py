@@ -90,10 +90,16 @@ class PackScene:
         self._selected = cell
         self._remark()
 
-    def choose_detail(self, camera: OrbitCamera, view_height: float) -> None:
-        """Draw boxes, coarse or round cells, by the size that a cell takes on the screen."""
+    def choose_detail(self, camera: OrbitCamera, view_height: float, *, hurried: bool = False) -> None:
+        """Draw boxes, tiles or round cells, by the size that a cell takes on the screen; boxes in a hurry."""
         pixels = camera.pixels(min(self._spec.cell.footprint), view_height)
-        detail = Detail.BOXES if pixels < SMALLEST_TILE else Detail.TILES if pixels < SMALLEST_ROUND else Detail.ROUND
+        detail = (
+            Detail.BOXES
+            if hurried or pixels < SMALLEST_TILE
+            else Detail.TILES
+            if pixels < SMALLEST_ROUND
+            else Detail.ROUND
+        )
         if detail is not self._detail:
             self._detail = detail
             self._recolour()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -27,9 +29,13 @@ TITLE = "Pack View"
 LEFT, RIGHT, MIDDLE = 0, 1, 2
 # Turn of the camera for a drag across half the view [rad].
 ORBIT_SPEED = 1.8
+# Frames slower than this draw groups as boxes while the mouse moves the camera [s].
+SLOW_FRAME = 0.1
 # A press that moves less than this part of the view's half height is a click.
 CLICK_REACH = 0.01
 CARD_WIDTH = 350
+
+type OnShape = Callable[[sc.AbstractShape], None]
 
 
 class PackView:
@@ -54,8 +60,12 @@ class PackView:
         self._camera: OrbitCamera | None = None
         self._framed = False
         self._scene: PackScene | None = None
-        self._sent: tuple[OrbitCamera, float] | None = None
+        self._sent: tuple[OrbitCamera | None, float, bool] | None = None
         self._travel = 0.0
+        self._moving = False
+        self._hurried = False
+        self._frame_time = 0.0
+        self._shown_at = 0.0
         self.window = open_window(TITLE, 1040, 560, self._build)
 
     @property
@@ -103,6 +113,7 @@ class PackView:
             return
         if twin is None or self._scene is None:
             return
+        self._watch_frames()
         self._place_camera()
         if twin.state is not None and twin.state is not self._state:
             self._state = twin.state
@@ -159,29 +170,26 @@ class PackView:
             self._paint()
 
     def _build_toolbar(self) -> None:
-        with ui.ZStack(height=36):
-            ui.Rectangle(name="window")
-            with ui.HStack(spacing=SPACING), ui.VStack():
-                ui.Spacer(height=4)
-                with ui.HStack(height=28, spacing=SPACING):
-                    ui.Spacer(width=4)
-                    ui.Label("Colour by", name="faint", width=68)
-                    labels = [find_quantity(key).label for key in MAP_QUANTITIES]
-                    self._box = ui.ComboBox(MAP_QUANTITIES.index(self._quantity), *labels, width=150)
-                    self._box.model.get_item_value_model(None, 0).add_value_changed_fn(self._on_quantity)
-                    ui.Spacer(width=8)
-                    ui.Button("Fit", width=56, clicked_fn=self.frame_all, tooltip="Show the whole pack")
-                    ui.Button(
-                        "Top", width=56, clicked_fn=partial(self.frame_all, np.pi / 2.0), tooltip="Look from above"
-                    )
-                    ui.Label(
-                        "Drag: orbit · right drag: pan · wheel: zoom · click: choose a cell",
-                        name="faint",
-                        alignment=ui.Alignment.RIGHT_CENTER,
-                        elided_text=True,
-                    )
-                    ui.Spacer(width=8)
-                ui.Spacer(height=4)
+        with ui.VStack(height=36):
+            ui.Spacer(height=4)
+            with ui.HStack(height=28, spacing=SPACING):
+                ui.Spacer(width=4)
+                ui.Label("Colour by", name="faint", width=68)
+                labels = [find_quantity(key).label for key in MAP_QUANTITIES]
+                self._box = ui.ComboBox(MAP_QUANTITIES.index(self._quantity), *labels, width=150)
+                self._box.model.get_item_value_model(None, 0).add_value_changed_fn(self._on_quantity)
+                ui.Spacer(width=8)
+                ui.Button("Fit", width=56, clicked_fn=self.frame_all, tooltip="Show the whole pack")
+                top = partial(self.frame_all, np.pi / 2.0)
+                ui.Button("Top", width=56, clicked_fn=top, tooltip="Look from above")
+                ui.Label(
+                    "Drag: orbit · right drag: pan · wheel: zoom · click: choose a cell",
+                    name="faint",
+                    alignment=ui.Alignment.RIGHT_CENTER,
+                    elided_text=True,
+                )
+                ui.Spacer(width=8)
+            ui.Spacer(height=4)
 
     def _build_scene(self, spec: PackSpec) -> None:
         identity = [1.0 if row == column else 0.0 for row in range(4) for column in range(4)]
@@ -190,17 +198,20 @@ class PackView:
         with self._scene.screen:
             sc.Screen(
                 gestures=[
-                    sc.DragGesture(
-                        mouse_button=LEFT,
-                        on_began_fn=self._on_began,
-                        on_changed_fn=self._on_orbit,
-                        on_ended_fn=self._on_ended,
-                    ),
-                    *(sc.DragGesture(mouse_button=button, on_changed_fn=self._on_pan) for button in (MIDDLE, RIGHT)),
+                    self._drag(LEFT, self._on_orbit, self._on_orbit_ended),
+                    *(self._drag(button, self._on_pan, lambda _: self.end_motion()) for button in (MIDDLE, RIGHT)),
                     sc.ScrollGesture(on_ended_fn=self._on_scroll),
                 ]
             )
         self._scene.select(self._cell)
+
+    def _drag(self, button: int, on_changed: OnShape, on_ended: OnShape) -> sc.DragGesture:
+        return sc.DragGesture(
+            mouse_button=button,
+            on_began_fn=lambda _: self.begin_motion(),
+            on_changed_fn=on_changed,
+            on_ended_fn=on_ended,
+        )
 
     def _build_overlay(self) -> None:
         with ui.HStack():
@@ -287,18 +298,31 @@ class PackView:
         if not self._framed:
             self.frame_all()
         camera = self._camera
-        if camera is None or self._sent == (camera, width / height):
+        sent = (camera, width / height, self._hurried)
+        if camera is None or self._sent == sent:
             return
-        self._sent = (camera, width / height)
+        self._sent = sent
         self._model.projection = camera.projection(width / height).reshape(-1).tolist()
         self._model.view = camera.view().reshape(-1).tolist()
-        self._scene.choose_detail(camera, height)
+        self._scene.choose_detail(camera, height, hurried=self._hurried)
+
+    def _watch_frames(self) -> None:
+        """Follow how long frames take; once they are slow, a camera in motion hurries until it rests."""
+        now = time.perf_counter()
+        self._frame_time += 0.3 * (min(now - self._shown_at, 1.0) - self._frame_time)
+        self._shown_at = now
+        self._hurried = self._moving and (self._hurried or self._frame_time > SLOW_FRAME)
 
     def _on_quantity(self, model: ui.AbstractValueModel) -> None:
         self.choose_quantity(MAP_QUANTITIES[model.as_int])
 
-    def _on_began(self, _shape: sc.AbstractShape) -> None:
-        self._travel = 0.0
+    def begin_motion(self) -> None:
+        """Say that the camera starts to move: detail may give way to speed."""
+        self._travel, self._moving = 0.0, True
+
+    def end_motion(self) -> None:
+        """Say that the camera rests."""
+        self._moving = False
 
     def _on_orbit(self, shape: sc.AbstractShape) -> None:
         right, up = shape.gesture_payload.mouse_moved
@@ -306,7 +330,8 @@ class PackView:
         if self._camera is not None and self._travel > CLICK_REACH:
             self._camera = self._camera.orbited(-ORBIT_SPEED * right * self._aspect(), -ORBIT_SPEED * up)
 
-    def _on_ended(self, shape: sc.AbstractShape) -> None:
+    def _on_orbit_ended(self, shape: sc.AbstractShape) -> None:
+        self.end_motion()
         if self._travel > CLICK_REACH or self._camera is None or self._spec is None:
             return
         x, y = shape.gesture_payload.mouse
@@ -319,8 +344,5 @@ class PackView:
 
     def _on_scroll(self, shape: sc.AbstractShape) -> None:
         if self._camera is not None:
-            self._camera = self._camera.zoomed(float(self._scroll_of(shape)))
-
-    @staticmethod
-    def _scroll_of(shape: sc.AbstractShape) -> float:
-        return next(float(gesture.scroll[1]) for gesture in shape.gestures if isinstance(gesture, sc.ScrollGesture))
+            steps = next(gesture.scroll[1] for gesture in shape.gestures if isinstance(gesture, sc.ScrollGesture))
+            self._camera = self._camera.zoomed(float(steps))

@@ -20,7 +20,6 @@ from celltwin.core import (
     load_pack,
 )
 from celltwin.estimation import AlarmMonitor, Assimilator
-from celltwin.physics import SimulatedPlant
 from celltwin.prescription import advice_readings
 from celltwin.prognosis import ChargeFeatures, SohPredictor
 from celltwin.stage import open_pack_stage, read_pack
@@ -136,6 +135,8 @@ def assemble(
 def _source(settings: TwinSettings, spec: PackSpec) -> tuple[TelemetrySource, Duty | None]:
     channels = expand_channels(spec)
     if not settings.telemetry:
+        from celltwin.physics import SimulatedPlant
+
         duty = load_duty(resolve(settings.duty))
         plant = SimulatedPlant(spec, seed=settings.seed, fidelity=settings.fidelity, initial_soc=duty.initial_soc)
         return plant, duty

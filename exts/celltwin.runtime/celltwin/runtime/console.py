@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .job import TwinJob
 
-__all__ = ["RunConsole"]
+__all__ = ["RunConsole", "say"]
 
 # A terminal is redrawn, and a log gets a line, this often [s of the wall clock].
 REDRAW_PERIOD = 0.25
@@ -85,6 +85,13 @@ class RunConsole:
             return f"waiting for the first samples ({time.monotonic() - job.begun:.0f} s)"
         parts = [f"{_clock(state.time)}{job.progress_text()}", *_values(job, state)]
         return "  ".join(parts)
+
+
+def say(line: str) -> None:
+    """Write one line to the standard error stream."""
+    from rich.console import Console
+
+    Console(stderr=True, highlight=False).print(line)
 
 
 def _values(job: TwinJob, state: PackState) -> list[str]:

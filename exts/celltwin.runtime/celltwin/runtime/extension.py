@@ -1,16 +1,20 @@
 """Kit shell of the running twin."""
 
+from __future__ import annotations
+
 from contextlib import ExitStack
 from dataclasses import fields
+from typing import Any
 
 import carb.settings
 import omni.ext
 import omni.kit.app
 from carb.eventdispatcher import Event, get_eventdispatcher
 
-from celltwin.core import CelltwinError
+from celltwin.core import CelltwinError, StageError
+from celltwin.stage import find_pack
 
-from .console import RunConsole
+from .console import RunConsole, say
 from .job import TwinJob
 from .settings import TwinSettings, settings_from
 
@@ -20,41 +24,57 @@ EXIT_USAGE = 2
 
 
 class RuntimeExtension(omni.ext.IExt):
-    """Own one job; drive it with Kit's updates; release everything on shutdown."""
+    """Own one job; start it when the ``run`` setting becomes true; drive it with Kit's updates."""
 
     def on_startup(self, ext_id: str) -> None:
-        """Start the job that the settings declare, where ``run`` is set."""
-        self._cleanup = ExitStack()
+        """Watch the ``run`` setting and start at once where it is true."""
+        self._ext_id = ext_id
+        self._running = ExitStack()
         self._job: TwinJob | None = None
-        settings = carb.settings.get_settings()
-        if not settings.get_as_bool(f"{SETTINGS}/run"):
-            return
-        app = omni.kit.app.get_app()
-        try:
-            values = {item.name: settings.get(f"{SETTINGS}/{item.name}") for item in fields(TwinSettings)}
-            chosen = settings_from({name: value for name, value in values.items() if value is not None})
-            self._job = TwinJob(chosen, host=f"Kit {app.get_kit_version()}")
-        except CelltwinError as error:
-            _say(f"[red]error[/red]  {error}")
-            app.post_quit(EXIT_USAGE)
-            return
-        self._quit_when_done = settings.get_as_bool(f"{SETTINGS}/quit_when_done")
-        with ExitStack() as cleanup:  # Kit calls no on_shutdown after a failed startup
-            cleanup.callback(self._job.close)
-            self._console = RunConsole(self._job)
-            self._console.start()
-            cleanup.callback(self._console.stop)
-            guard = get_eventdispatcher().observe_event(
-                observer_name=f"{ext_id}:update",
-                event_name=omni.kit.app.GLOBAL_EVENT_UPDATE,
-                on_event=self._on_update,
-            )
-            cleanup.callback(guard.reset)
-            self._cleanup = cleanup.pop_all()
+        self._subscription = omni.kit.app.SettingChangeSubscription(f"{SETTINGS}/run", self._on_run_changed)
+        self._on_run_changed()
 
     def on_shutdown(self) -> None:
         """Finish the recordings and the workers."""
-        self._cleanup.close()
+        self._subscription = None
+        self._stop()
+
+    def _on_run_changed(self, *_: object) -> None:
+        if carb.settings.get_settings().get_as_bool(f"{SETTINGS}/run"):
+            self._start()
+        else:
+            self._stop()
+
+    def _start(self) -> None:
+        if self._job is not None and not self._job.done:
+            return
+        self._stop()
+        settings, app = carb.settings.get_settings(), omni.kit.app.get_app()
+        try:
+            values = {item.name: settings.get(f"{SETTINGS}/{item.name}") for item in fields(TwinSettings)}
+            chosen = settings_from({name: value for name, value in values.items() if value is not None})
+            self._job = TwinJob(chosen, host=f"Kit {app.get_kit_version()}", stage=_open_pack())
+        except CelltwinError as error:
+            say(f"[red]error[/red]  {error}")
+            if settings.get_as_bool(f"{SETTINGS}/quit_when_done"):
+                app.post_quit(EXIT_USAGE)
+            return
+        with ExitStack() as running:
+            running.callback(self._job.close)
+            self._console = RunConsole(self._job)
+            self._console.start()
+            running.callback(self._console.stop)
+            guard = get_eventdispatcher().observe_event(
+                observer_name=f"{self._ext_id}:update",
+                event_name=omni.kit.app.GLOBAL_EVENT_UPDATE,
+                on_event=self._on_update,
+            )
+            running.callback(guard.reset)
+            self._running = running.pop_all()
+
+    def _stop(self) -> None:
+        self._running.close()
+        self._running = ExitStack()
         self._job = None
 
     def _on_update(self, event: Event) -> None:
@@ -64,11 +84,21 @@ class RuntimeExtension(omni.ext.IExt):
         for state in job.update(event["dt"]):
             omni.kit.app.queue_event(EVENT_STEPPED, payload={"time": state.time, "step": state.step})
         self._console.update()
-        if job.done and self._quit_when_done:
+        if job.done and carb.settings.get_settings().get_as_bool(f"{SETTINGS}/quit_when_done"):
             omni.kit.app.get_app().post_quit(job.exit_code)
 
 
-def _say(line: str) -> None:
-    from rich.console import Console
-
-    Console(stderr=True, highlight=False).print(line)
+def _open_pack() -> Any:
+    """Return the stage that is open in the editor, if it holds a pack; the kernel hosts have none."""
+    try:
+        import omni.usd
+    except ImportError:
+        return None
+    stage = omni.usd.get_context().get_stage()
+    if stage is None:
+        return None
+    try:
+        find_pack(stage)
+    except StageError:
+        return None
+    return stage

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from celltwin.core import BackgroundWorker, CelltwinError, PackState
+from celltwin.stage import read_pack
 
 from .active import set_current_twin
 from .assembly import assemble, load_spec
@@ -52,7 +53,7 @@ class TwinJob:
         self.begun = time.monotonic()
         self.settings = settings
         self.host = host
-        self.spec = load_spec(settings.pack)
+        self.spec = load_spec(settings.pack) if stage is None else read_pack(stage)
         self.folder = RunFolder(Path(settings.out) if settings.out else default_run_folder(self.spec.name))
         self.twin = assemble(settings, self.spec, self.folder, stage=stage)
         self.statistics = RunStatistics(self.spec)

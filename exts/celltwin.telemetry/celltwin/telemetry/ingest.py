@@ -102,6 +102,8 @@ class Ingest:
         self._groups = _group_channels(spec, self.channels)
         self._frozen_sensors = FrozenSensors([group.channels for group in self._groups], self._uncertainty)
         self._layouts: dict[tuple[str, ...], _BlockLayout] = {}
+        self._last_names: tuple[str, ...] = ()
+        self._last_layout = self._lay_out(())
         self._unmapped: dict[str, int] = {}
         self._source = ""
         self._provenances: dict[str, tuple[str, ...]] = {}
@@ -163,8 +165,12 @@ class Ingest:
             for samples in put_aside:
                 self.quarantine.add(samples)
             quarantined += put_aside
-            self._remember(block, layout.channels, verdict, sent, moved)
-            if np.any(verdict.codes == ACCEPTED):
+            accepted_here = verdict.codes == ACCEPTED
+            if block.time.size == 1 and layout.whole and accepted_here.all():
+                self._remember_all(float(block.time[0]), verdict, sent, moved)
+            else:
+                self._remember(block, layout.channels, verdict, sent, moved)
+            if accepted_here.any():
                 accepted.append(AcceptedBlock(channels=layout.channels, time=block.time, values=verdict.values))
             if block.origin:
                 self._source = block.origin[0]
@@ -216,9 +222,13 @@ class Ingest:
         return tuple(readings)
 
     def _layout(self, names: tuple[str, ...]) -> _BlockLayout:
-        found = self._layouts.get(names)
-        if found is not None:
-            return found
+        if names is self._last_names:  # spares hashing thousands of names
+            return self._last_layout
+        found = self._layouts.get(names) or self._lay_out(names)
+        self._last_names, self._last_layout = names, found
+        return found
+
+    def _lay_out(self, names: tuple[str, ...]) -> _BlockLayout:
         indices = [self._names.get(plain_name(name), -1) for name in names]
         columns, channels, unmapped = [], [], []
         seen: set[int] = set()
@@ -266,6 +276,18 @@ class Ingest:
         if jumps.any() and known[-1] > self._clock:
             self._pending = float(known[-1])
         return jumps
+
+    def _remember_all(self, time: float, verdict: Verdict, sent: NDArray[np.int64], moved: NDArray[np.bool_]) -> None:
+        """Keep one row in which every channel was accepted: the usual case, where speed counts."""
+        values = verdict.values[0]
+        moved |= values != self._value
+        now = np.full(values.size, time)
+        self._jumped = too_fast(self._is_temperature, self._value, self._time, values, now)
+        self._bad[:] = False
+        self._value[:] = values
+        self._time = now
+        self._newest[:] = verdict.newest
+        sent += 1
 
     def _remember(
         self,

@@ -84,13 +84,16 @@ class FrozenSensors:
         self._repeats = np.where(changed, 0, self._repeats + sent)
         for group in self._groups:
             values = newest[group]
-            known = values[~np.isnan(values)]
+            missing = np.isnan(values)
+            known = values[~missing] if missing.any() else values
             if known.size < FROZEN_FEWEST_ELEMENTS:
                 continue
-            middle = float(np.median(known))
-            renewed = changed[group] | np.isnan(self._reference[group])
-            self._reference[group] = np.where(renewed, middle, self._reference[group])
-            frozen[group] = (self._repeats[group] >= FROZEN_FEWEST_SAMPLES) & (
-                np.abs(middle - self._reference[group]) > self._threshold[group]
-            )
+            middle = float(np.partition(known, known.size // 2)[known.size // 2])
+            reference, repeats = self._reference[group], self._repeats[group]
+            reference[changed[group] | np.isnan(reference)] = middle
+            self._reference[group] = reference
+            if int(repeats.max()) >= FROZEN_FEWEST_SAMPLES:
+                frozen[group] = (repeats >= FROZEN_FEWEST_SAMPLES) & (
+                    np.abs(middle - reference) > self._threshold[group]
+                )
         return frozen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -73,3 +74,22 @@ def with_sensors() -> Callable[..., PackSpec]:
         return replace(spec, sensors=(*others, moved), mappings=mappings)
 
     return change
+
+
+@pytest.fixture(scope="session")
+def leaf_recording(measured_data: Callable[[str], Path]) -> Callable[[str], tuple[Array, Array, Array, Array]]:
+    """Return a function that reads time, current, group voltages and module temperatures at a rate of discharge."""
+
+    def read(rate: str) -> tuple[Array, Array, Array, Array]:
+        path = measured_data("leaf_modules") / f"module123-irdischarge-65ah-{rate}.csv"
+        with path.open(encoding="utf-8", errors="replace", newline="") as file:
+            rows = list(csv.reader(file))
+        header = next(number for number, row in enumerate(rows) if row and row[0] == "Total Time")
+        current, first = rows[header].index("Current"), rows[header].index("Cell Voltage A1")
+        columns = [0, current, *range(first, first + 9)]
+        table = np.array(
+            [[float(row[column]) for column in columns] for row in rows[header + 1 :] if len(row) > first + 9]
+        )
+        return table[:, 0], -table[:, 1], table[:, 2:8], table[:, 8:] + 273.15
+
+    return read

@@ -203,3 +203,42 @@ def test_the_same_inputs_give_the_same_estimates(small, curve, image):
 
     for key, reading in first.readings.items():
         np.testing.assert_array_equal(reading.values, second.readings[key].values)
+
+
+@pytest.mark.measured
+@pytest.mark.parametrize(("rate", "drawn"), [("0_3c", 54.9), ("1_0c", 55.3)])
+def test_on_the_leaf_recording_the_weak_groups_run_empty_first(leaf, image, leaf_recording, rate, drawn):
+    time, current, voltage, temperature = leaf_recording(rate)
+    assimilator, first, state = Assimilator(leaf), None, None
+    for number in np.searchsorted(time, np.arange(1.0, time[-1], 10.0)):
+        state = image(
+            time[number],
+            {
+                ("current", Level.PACK): current[number : number + 1],
+                ("voltage", Level.GROUP): voltage[number],
+                ("temperature", Level.MODULE): temperature[number],
+            },
+        )
+        state = state.updated(*assimilator.assimilate(state))
+        first = first or state
+    start, end = (estimated(moment, "soc", Level.GROUP).values for moment in (first, state))
+    capacity = estimated(state, "capacity", Level.GROUP)
+
+    assert sorted(np.argsort(start)[:2].tolist()) == [0, 3]  # A1, A4
+    assert sorted(np.argsort(end)[:2].tolist()) == [0, 3]
+    assert end[0] < 0.02
+    assert np.all(end[[1, 2, 4, 5]] > 0.03)
+    # Charge drawn over the change of state of charge: what a coulomb count without a model gives.
+    np.testing.assert_allclose(capacity.values, drawn / (start - end), rtol=0.05)
+    assert abs(estimated(state, "temperature", Level.CELL).values.mean() - temperature[-1].mean()) < 0.5
+
+
+def test_steps_longer_than_the_telemetry_s_period_do_not_count_as_gaps(leaf, curve, image):
+    assimilator = Assimilator(leaf, curve)
+    deviation = []
+    for step in range(60):
+        readings = {("current", Level.PACK): np.array([19.5]), ("voltage", Level.GROUP): np.full(6, 3.9)}
+        readings[("voltage", Level.GROUP)] -= 0.8 * 19.5 * 10.0 * step / 3600.0 / 65.0
+        deviation.append(assimilator.assimilate(image(10.0 * step, readings))[0].standard_uncertainty.max())
+
+    assert deviation[-1] < 1.3 * deviation[0]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -20,22 +17,10 @@ def discharge(n_groups: int, capacity: np.ndarray, current: float = 56.0) -> np.
     return 3.0 + 1.2 * soc + 0.002 * np.sin(np.arange(n_groups))
 
 
-def read_leaf(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        rows = list(csv.reader(file))
-    header = next(number for number, row in enumerate(rows) if row and row[0] == "Total Time")
-    current, first = rows[header].index("Current"), rows[header].index("Cell Voltage A1")
-    table = np.array(
-        [[row[0], row[current], *row[first : first + 6]] for row in rows[header + 1 :] if len(row) > first + 6],
-        dtype=np.float64,
-    )
-    return table[:, 0], -table[:, 1], table[:, 2:]
-
-
 @pytest.mark.measured
 @pytest.mark.parametrize("rate", ["0_3c", "1_0c"])
-def test_the_weak_groups_of_the_leaf_modules_are_a1_and_a4(leaf, measured_data, rate):
-    time, current, voltage = read_leaf(measured_data("leaf_modules") / f"module123-irdischarge-65ah-{rate}.csv")
+def test_the_weak_groups_of_the_leaf_modules_are_a1_and_a4(leaf, leaf_recording, rate):
+    time, current, voltage, _ = leaf_recording(rate)
     weak = weakest_groups(leaf, time, current, voltage)
 
     assert [leaf.element_ids(Level.GROUP).index(rank.element_id) for rank in weak] == [0, 3]  # A1, A4

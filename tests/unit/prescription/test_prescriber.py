@@ -95,6 +95,7 @@ def test_a_module_already_too_hot_is_not_charged(pack, prescriber, estimated):
     advice = prescriber.prescribe(estimated(pack, temperature=hot))
 
     assert advice.charge_current[1] == 0.0
+    assert advice.coolant_flow[1] == pack.cooling.highest_flow
     assert "the hottest cell reaches" in advice.reasons[1]
     assert "M02 limits the pack to 0.0 A" in advice.reasons[0]
 

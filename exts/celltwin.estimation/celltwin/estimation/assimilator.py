@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from celltwin.core import Array, Flags, Kind, Level, PackSpec, PackState, Quality, Reading
+from celltwin.core import SECONDS_PER_HOUR, Array, Flags, Kind, Level, PackSpec, PackState, Quality, Reading
 
 from .cell_sharing import DISTANCE_SPREAD, correct_sharing, predict_sharing, start_sharing
 from .group_filter import (
@@ -37,6 +37,7 @@ _EXCITED = 0.6  # a parameter is published once its uncertainty is below this sh
 _REST = 0.02  # C-rate below which a pack is taken to rest [1/h]
 _UNKNOWN_CURRENT = 0.1  # C-rate that may flow unseen [1/h]
 _SURPRISING = 3.0
+_LEAST_SILENCE = 60.0  # s without a value after which an estimate counts as stale
 _SHARING_SPREAD = 0.1  # relative spread of the currents of cells in parallel
 
 
@@ -74,7 +75,7 @@ class Assimilator:
             capacity=capacity, resistance=spec.cell.resistance + spec.busbar.weld_resistance
         )
         self._field = TemperatureField(spec, field)
-        self._period = _slowest_period(spec)
+        self._silence = max(3.0 * _slowest_period(spec), _LEAST_SILENCE)
         self._provenance = f"extended Kalman filter on {self._ocv.provenance}"
         self.reset()
 
@@ -94,6 +95,10 @@ class Assimilator:
         self._current_known = False
         self._cell_current = np.full(self._spec.n_cells, np.nan)
         self._surprise = np.zeros(n_groups)
+        self._excited = {
+            RESISTANCE: np.zeros(n_groups, dtype=np.bool_),
+            CAPACITY_FACTOR: np.zeros(n_groups, dtype=np.bool_),
+        }
 
     def assimilate(self, state: PackState) -> tuple[Reading, ...]:
         """Return the estimated readings of one step.
@@ -128,7 +133,9 @@ class Assimilator:
         current, sensed, uncertainty = self._read_current(state, step)
         mean = 0.5 * (self._current + current) if self._current_known else current
         if step > 0.0:
-            self._groups = predict_groups(self._groups, self._settings, mean, uncertainty, step)
+            # Somewhere within the step the current changed: a uniform distribution, once.
+            change = np.abs(current - self._current) / np.sqrt(12.0) * np.sqrt(step / SECONDS_PER_HOUR)
+            self._groups = predict_groups(self._groups, self._settings, mean, np.hypot(uncertainty, change), step)
         voltage, voltage_uncertainty = self._read_voltage(state, step)
         voltage = voltage if sensed else np.full_like(voltage, np.nan)
         fresh = np.isfinite(voltage)
@@ -160,7 +167,7 @@ class Assimilator:
         else:
             current = self._current
             sensed, uncertainty = False, max(0.5 * float(np.abs(current).max()), floor)
-        if step > 3.0 * self._period:  # what flowed in between nobody saw
+        if step > self._silence:  # what flowed in between nobody saw
             uncertainty = max(uncertainty, 0.5 * float(np.abs(current).max()), floor)
         bled = _measured(state, "balancing_current", Level.GROUP, spec.n_groups)
         if sensed and bled is not None:
@@ -219,7 +226,7 @@ class Assimilator:
         uncertainty = np.where(self._started, np.minimum(self._groups.deviation(SOC), 0.3), np.nan)
         quality = np.full(spec.n_groups, Quality.GOOD, dtype=np.uint8)
         quality[self._surprise > _SURPRISING] = Quality.SUSPECT
-        quality[state.time - self._voltage_time > 3.0 * self._period] = Quality.STALE
+        quality[state.time - self._voltage_time > self._silence] = Quality.STALE
         quality[~self._started] = Quality.BAD
         measured = np.isfinite(self._sharing_time)
         distance = self._sharing.distance.reshape(spec.n_groups, spec.parallel) if measured else 0.0
@@ -244,27 +251,35 @@ class Assimilator:
         return tuple(self._reading(state, "soc", *entry) for entry in found)
 
     def _parameter_readings(self, state: PackState) -> tuple[Reading, ...]:
+        """Return resistance and capacity of the groups, once the load has shown more than was assumed."""
         spec, settings = self._spec, self._settings
-        found = []
-        resistance = self._groups.mean[:, RESISTANCE] / spec.parallel
-        doubt = self._groups.deviation(RESISTANCE)
-        shown = self._started & (doubt < _EXCITED * settings.resistance_spread * settings.resistance)
-        found.append(("resistance", resistance, doubt / spec.parallel, shown))
-        factor, nominal = self._groups.mean[:, CAPACITY_FACTOR], settings.capacity * spec.parallel
-        doubt = self._groups.deviation(CAPACITY_FACTOR)
-        shown = self._started & (doubt < _EXCITED * settings.capacity_spread)
-        found.append(("capacity", nominal / factor, nominal * doubt / factor**2, shown))
-        return tuple(
-            self._reading(
-                state,
-                quantity,
-                Level.GROUP,
-                np.where(shown, value, np.nan),
-                np.where(shown, doubt, np.nan),
-                np.where(shown, Quality.GOOD, Quality.BAD).astype(np.uint8),
+        resistance, factor = self._groups.mean[:, RESISTANCE], self._groups.mean[:, CAPACITY_FACTOR]
+        nominal = settings.capacity * spec.parallel
+        readings = []
+        for quantity, index, assumed, value, scale in (
+            (
+                "resistance",
+                RESISTANCE,
+                settings.resistance_spread * settings.resistance,
+                resistance / spec.parallel,
+                1.0 / spec.parallel,
+            ),
+            ("capacity", CAPACITY_FACTOR, settings.capacity_spread, nominal / factor, nominal / factor**2),
+        ):
+            doubt = self._groups.deviation(index)
+            self._excited[index] |= self._started & (doubt < _EXCITED * assumed)
+            shown = self._excited[index]
+            readings.append(
+                self._reading(
+                    state,
+                    quantity,
+                    Level.GROUP,
+                    np.where(shown, value, np.nan),
+                    np.where(shown, doubt * scale, np.nan),
+                    np.where(shown, Quality.GOOD, Quality.BAD).astype(np.uint8),
+                )
             )
-            for quantity, value, doubt, shown in found
-        )
+        return tuple(readings)
 
     def _electrical_readings(self, state: PackState) -> tuple[Reading, ...]:
         spec = self._spec

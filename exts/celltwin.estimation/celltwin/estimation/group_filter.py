@@ -5,11 +5,13 @@ State of one group, with its cells taken as equal and current positive on discha
 .. math::
     \dot z = -\kappa I / (3600\,Q), \qquad
     \dot v_1 = (\rho r I - v_1) / \tau, \qquad
-    V = U(z) + b - v_1 - r I
+    V = U(z) + g(z) b - v_1 - r I, \qquad
+    g^2 = 1 + (\sigma_z U' / \sigma_b)^2
 
-:math:`b` is the error of the open-circuit voltage model, a Gauss-Markov process over state of charge. It keeps the
-filter honest: measuring longer at one state of charge does not average it away, and where the curve is flat it
-turns into uncertainty of the state of charge.
+:math:`b` is the error of the open-circuit voltage model, a Gauss-Markov process over state of charge of standard
+deviation :math:`\sigma_b`. It keeps the filter honest: measuring longer at one state of charge does not average it
+away, and where the curve is flat it turns into uncertainty of the state of charge. :math:`g` lets the curve be wrong
+along its other axis too, by :math:`\sigma_z`, which matters where it is steep, near empty.
 """
 
 from __future__ import annotations
@@ -55,6 +57,8 @@ class FilterSettings:
         Time constant of the slow resistance [s].
     ocv_uncertainty : float
         Standard uncertainty of the open-circuit voltage model, hysteresis included [V].
+    soc_uncertainty : float
+        Standard uncertainty of that model along the axis of state of charge [-].
     ocv_correlation : float
         Change of state of charge over which the error of that model forgets itself [-].
     relaxation_uncertainty : float
@@ -68,6 +72,7 @@ class FilterSettings:
     polarisation_ratio: float = 0.6
     polarisation_time: float = 120.0
     ocv_uncertainty: float = 0.01
+    soc_uncertainty: float = 0.005
     ocv_correlation: float = 0.2
     relaxation_uncertainty: float = 0.005
 
@@ -79,8 +84,8 @@ class GroupState:
     Attributes
     ----------
     mean : ndarray of shape (n_groups, 5)
-        State of charge [-], polarisation voltage [V], error of the open-circuit voltage [V], resistance of one cell
-        [ohm], nominal over actual capacity [-].
+        State of charge [-], polarisation voltage [V], error of the open-circuit voltage before its growth [V],
+        resistance of one cell [ohm], nominal over actual capacity [-].
     covariance : ndarray of shape (n_groups, 5, 5)
         Covariance of the above.
     surprise : ndarray of shape (n_groups,)
@@ -230,12 +235,13 @@ def correct_groups(
     current = np.where(usable, current, 0.0)
     mean = state.mean
     open_circuit, slope = ocv.evaluate(mean[:, SOC])
-    expected = open_circuit + mean[:, OCV_ERROR] - mean[:, POLARISATION] - mean[:, RESISTANCE] * current
+    growth = np.hypot(1.0, settings.soc_uncertainty * slope / settings.ocv_uncertainty)
+    expected = open_circuit + growth * mean[:, OCV_ERROR] - mean[:, POLARISATION] - mean[:, RESISTANCE] * current
     residual = np.where(usable, voltage - expected, 0.0)
     sensitivity = np.zeros_like(mean)
     sensitivity[:, SOC] = slope
     sensitivity[:, POLARISATION] = -1.0
-    sensitivity[:, OCV_ERROR] = 1.0
+    sensitivity[:, OCV_ERROR] = growth
     sensitivity[:, RESISTANCE] = -current
     shared = np.einsum("nij,nj->ni", state.covariance, sensitivity)
     known = np.einsum("ni,ni->n", shared, sensitivity)

@@ -151,6 +151,8 @@ class CandidatePrescriber:
         loss = 2.0 * spec.cell.resistance * case.resistance_ratio * (flowing * case.share) ** 2  # [W], as worst_rows
         heat = loss * spec.series * spec.parallel
         limit = spec.cell.highest_temperature - settings.temperature_margin
+        if case.hottest > limit:
+            return flows[-1]
         for flow in flows:
             if flow < least:
                 continue

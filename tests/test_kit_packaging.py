@@ -194,6 +194,12 @@ def test_repo_toml_names_files_and_modules_that_exist():
     assert {app["kit"] for app in config["apps"].values()} == {f"app/{path.name}" for path in APPS}
 
 
+def test_every_bench_can_be_run_by_its_name():
+    benches = {path.stem for path in (ROOT / "tools/bench").glob("*.py") if "__main__" in path.read_text()}
+
+    assert set(read(ROOT / "repo.toml")["benches"]) == benches
+
+
 def test_the_environment_of_tests_is_the_environment_of_runs():
     conftest = (ROOT / "tests/conftest.py").read_text(encoding="utf-8")
     for name, value in read(ROOT / "repo.toml")["environment"].items():

@@ -76,6 +76,7 @@ COLOUR_MAPS = {
 @lru_cache(maxsize=8)
 def colour_table(name: str) -> NDArray[np.float32]:
     """Return a colour map by its name: sRGB from 0 to 1, from lowest to highest; shape (256, 3)."""
-    table = np.frombuffer(bytes.fromhex(COLOUR_MAPS[name]), dtype=np.uint8).reshape(256, 3) / np.float32(255.0)
+    steps = np.frombuffer(bytes.fromhex(COLOUR_MAPS[name]), dtype=np.uint8)
+    table = steps.reshape(256, 3).astype(np.float32) / np.float32(255.0)
     table.flags.writeable = False
     return table

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from celltwin.core import Array, Level, PackSpec, Quality, Quantity, cell_values, find_quantity, require_shape
 from numpy.typing import NDArray
 from pxr import Gf, Sdf, Usd, Vt
+
+from celltwin.core import Array, Level, PackSpec, Quality, Quantity, cell_values, find_quantity, require_shape
 
 from .attribute_column import AttributeColumn
 from .colour_maps import colour_table

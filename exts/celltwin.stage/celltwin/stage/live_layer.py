@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from celltwin.core import Kind, Level, PackSpec, PackState, Reading, StageError, find_quantity
 from numpy.typing import NDArray
 from pxr import Sdf, Usd
+
+from celltwin.core import Kind, Level, PackSpec, PackState, Reading, StageError, find_quantity
 
 from .change_blocks import ChangeBlocks
 from .live_sublayer import LiveSublayer, Presence
@@ -72,6 +73,7 @@ class LiveLayer:
         self._deadbands = {**DEADBANDS, **(deadbands or {})}
         self._sublayer = LiveSublayer(stage, spec, "live", root)
         self._selected = np.zeros(spec.n_cells, dtype=np.bool_)
+        self._turn = 0
         self._everything = {level: np.ones(spec.size(level), dtype=np.bool_) for level in Level}
         self._forget_handles()
 

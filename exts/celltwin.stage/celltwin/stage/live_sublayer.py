@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from celltwin.core import Array, Level, PackSpec, StageError, lay_out
 from numpy.typing import NDArray
 from pxr import Sdf, Usd
+
+from celltwin.core import Array, Level, PackSpec, StageError, lay_out
 
 from .scene_paths import prim_paths
 

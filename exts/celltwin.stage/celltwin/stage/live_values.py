@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from celltwin.core import Array, Kind, PackSpec, Quality, Reading
-from celltwin.schema import attribute_name, attribute_type, cell_array_name
 from numpy.typing import NDArray
 from pxr import Sdf, Vt
+
+from celltwin.core import Array, Kind, PackSpec, Quality, Reading
+from celltwin.schema import attribute_name, attribute_type, cell_array_name
 
 from .attribute_column import AttributeColumn
 

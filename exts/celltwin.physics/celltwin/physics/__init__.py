@@ -1,0 +1,25 @@
+"""Physics of cells and packs: PyBaMM's models, integrated by IDAKLU, behind arrays in pack order."""
+
+from .cell_equations import Mesh
+from .cell_simulator import CellBatch, CellHistory, CellSimulator
+from .charge_candidates import ChargeOutcome, simulate_charge
+from .equation_cache import prepare_equations
+from .parameter_sets import build_cell_parameters, rebuild_cell_parameters
+from .parameters import CellParameters, Override, load_cell_parameters, open_circuit_voltage, open_circuit_voltage_slope
+
+__all__ = [
+    "CellBatch",
+    "CellHistory",
+    "CellParameters",
+    "CellSimulator",
+    "ChargeOutcome",
+    "Mesh",
+    "Override",
+    "build_cell_parameters",
+    "load_cell_parameters",
+    "open_circuit_voltage",
+    "open_circuit_voltage_slope",
+    "prepare_equations",
+    "rebuild_cell_parameters",
+    "simulate_charge",
+]

@@ -96,6 +96,15 @@ def test_sensor_noise_scatters_the_tail_but_does_not_shorten_it(small_pack, char
     assert times.std() < 0.03 * clean
 
 
+def test_one_odd_step_does_not_change_how_the_tail_is_averaged(small_pack, charging):
+    expected = charging.watch(small_pack, TEN_SECONDS, *charging.curve(TEN_SECONDS)).features()
+    time = np.sort(np.append(TEN_SECONDS, [640.1, 1500.2]))  # one just after the voltage reached its top
+
+    values = charging.watch(small_pack, time, *charging.curve(time)).features()
+
+    np.testing.assert_allclose(values, expected, rtol=0.005, atol=2e-3)
+
+
 def test_nothing_is_known_before_a_charge_is_complete(small_pack, charging):
     voltage, current = charging.curve(TEN_SECONDS)
     end = int(np.argmax(current < 0.12))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from itertools import pairwise
@@ -28,6 +29,8 @@ CURRENT_FALL, NEAR_TOP = 0.02, 0.045
 EXTENDABLE_CURRENT, DECAY_CURRENT = 0.15, 0.2
 # Doubt: a larger share of a window was extended, or the tail was held so far below the charge voltage [V].
 LARGE_EXTENSION, VOLTAGE_DEFICIT = 0.15, 0.010
+# The sample period is the median of so many steps.
+PERIOD_STEPS = 15
 # Weight of the newest stretch in the running slope of the voltage.
 SLOPE_WEIGHT = 0.4
 
@@ -110,6 +113,8 @@ class ChargeFeatures:
         self._window = WindowIntegrals(n_cells, centre)
         self._tail = WindowIntegrals(n_cells, 0.5 * (window.lowest_current + window.highest_current))
         self._filter = TailFilter(n_cells)
+        self._steps: deque[float] = deque(maxlen=PERIOD_STEPS)  # [s]
+        self._last_state = np.nan  # [s]
         self._tail_open = np.zeros(n_cells, dtype=np.bool_)
         self._tail_voltage = np.zeros(n_cells)  # [V.s]
         self._decay_time = np.full(n_cells, np.nan)
@@ -145,6 +150,9 @@ class ChargeFeatures:
         """Take in one process image."""
         time, voltage, current = self._samples(state)
         with self._lock:
+            if state.time > self._last_state:
+                self._steps.append(state.time - self._last_state)
+            self._last_state = state.time
             new = np.isfinite(voltage) & np.isfinite(current) & (time > self._time)
             step = time - self._time
             charging = current > LEAST_CURRENT
@@ -224,6 +232,8 @@ class ChargeFeatures:
         self._stage[done] = Stage.TAIL
         self._slope[done] = np.nan
         self._tail_open[done] = False
+        if done.size and np.count_nonzero(self._stage == Stage.TAIL) == done.size:  # the first of a charge
+            self._filter.set_period(float(np.median(self._steps)))
         self._filter.clear(done)
 
     def _constant_voltage(

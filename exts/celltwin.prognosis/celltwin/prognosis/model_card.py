@@ -21,13 +21,13 @@ Communications 15, 4332 (2024), repository wang-fujin/PINN4SOH. No content of th
 }
 CHOICES = {
     XJTU_DIGEST: """\
-* The default inputs and settings were chosen by this cross-validation over training cells, among 8 sets of
-  inputs at one setting, then 9 settings (seed, input noise, dropout, width, epochs, weight decay, monotone
-  residual) and 3 smaller sets of inputs. Differences below 0.03 % are within the scatter of seeds; the smallest
-  set within that scatter was taken. The entropies are left out because they depend on the logger's clock; slopes,
-  skewness and kurtosis because they gained nothing.
+* The default inputs and settings were chosen by this cross-validation over training cells, with single networks of
+  the same shape in plain torch: 8 sets of inputs at one setting, then 9 settings (seed, input noise, dropout, width,
+  epochs, weight decay, monotone residual) and 3 smaller sets of inputs. Differences below 0.03 % are within the
+  scatter of seeds; the smallest set within that scatter was taken. The entropies are left out because they depend on
+  the logger's clock; slopes, skewness and kurtosis because they gained nothing.
 * Monotone residual (SOH must not rise with the time the tail takes, by automatic differentiation): 1.266 % against
-  1.265 % without, five folds. It neither helped nor hurt, so it is off; `--monotonic-weight` turns it on.
+  1.265 % without, five folds, 12 inputs. It neither helped nor hurt, so it is off; `--monotonic-weight` turns it on.
 """
 }
 CELLS = {XJTU_DIGEST: " 18650, charged at 1C to 3C at room temperature,"}
@@ -91,7 +91,8 @@ SHA-256 of the files `{cycles.digest}`
   fitted to them: no scale, no threshold, no choice. Their outliers stay. They were scored once this configuration
   was chosen.
 * Scaling, stand-ins for values that are not finite, out-of-distribution statistics and intervals come from training
-  cells only. One model serves all protocols. A prediction uses one cycle, so no future can leak into it.
+  cells only; scales from all of them, validated folds included. One model serves all protocols. A prediction uses
+  one cycle, so no future can leak into it.
 * The training cells are dealt into {settings.folds} folds; {settings.members} networks for each fold are trained on
   the other folds, for a fixed {network.epochs} epochs. The fold's cells, unseen by these networks, give the
   validation figures and calibrate the intervals: conformal quantiles in which every cell weighs the same.

@@ -27,17 +27,26 @@ class TailFilter:
 
     def __init__(self, n_cells: int) -> None:
         self._n_cells = n_cells
-        self._length = 0
-        self._samples = np.empty((0, 3, n_cells))
+        self._length = 1
+        self._samples = np.zeros((1, 3, n_cells))
+        self._total = np.zeros((3, n_cells))
         self._count = np.zeros(n_cells, dtype=np.int64)
         self._newest = np.full((3, n_cells), np.nan)
-        self._last_time = np.full(n_cells, np.nan)
+
+    def set_period(self, period: float) -> None:
+        """Fit the length of the average to the time between samples [s]; forgets all samples if it changes."""
+        length = int(np.clip(round(SPAN / period), 1, LONGEST))
+        if length != self._length:
+            self._length = length
+            self._samples = np.zeros((length, 3, self._n_cells))
+            self.clear(np.arange(self._n_cells))
 
     def clear(self, cells: NDArray[np.intp]) -> None:
         """Forget the samples of some cells."""
+        self._samples[:, :, cells] = 0.0
+        self._total[:, cells] = 0.0
         self._count[cells] = 0
         self._newest[:, cells] = np.nan
-        self._last_time[cells] = np.nan
 
     def newest(self, cells: NDArray[np.intp]) -> tuple[Array, Array]:
         """Return mean time [s] and mean logarithm of the newest average; NaN where there is none."""
@@ -61,18 +70,13 @@ class TailFilter:
             Cells that now have two averages, and of these: time of the last and this average [s], logarithm of
             the current at both, voltage at this one [V].
         """
-        if not self._length:
-            step = np.nanmedian(time - self._last_time[cells]) if np.isfinite(self._last_time[cells]).any() else np.nan
-            self._last_time[cells] = time
-            if np.isnan(step):
-                empty = np.empty(0)
-                return np.empty(0, dtype=np.intp), empty, empty, empty, empty, empty
-            self._length = int(np.clip(round(SPAN / step), 1, LONGEST))
-            self._samples = np.zeros((self._length, 3, self._n_cells))
-        self._samples[self._count[cells] % self._length, :, cells] = np.stack([time, level, voltage], axis=1)
+        slot = self._count[cells] % self._length
+        for row, values in enumerate((time, level, voltage)):
+            self._total[row, cells] += values - self._samples[slot, row, cells]
+            self._samples[slot, row, cells] = values
         self._count[cells] += 1
         full = cells[self._count[cells] >= self._length]
-        average = self._samples[:, :, full].mean(axis=0)
+        average = self._total[:, full] / self._length
         before = self._newest[:, full]
         self._newest[:, full] = average
         both = np.isfinite(before[0])

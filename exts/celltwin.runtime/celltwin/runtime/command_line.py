@@ -8,14 +8,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from celltwin.stage.command_line import app as pack_app
 
 from celltwin.core import CelltwinError
 from celltwin.prognosis.command_line import app as train_app
+from celltwin.stage.command_line import app as pack_app
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="A lithium-ion pack as a five-tier digital twin.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="A lithium-ion pack as a five-tier digital twin.",
+)
 app.add_typer(pack_app, name="pack", help="Build, check and show packs.")
 app.add_typer(train_app, name="train", help="Train the models that the twin predicts with.")
 

@@ -57,6 +57,7 @@ class TwinJob:
         self.folder = RunFolder(Path(settings.out) if settings.out else default_run_folder(self.spec.name))
         self.twin = assemble(settings, self.spec, self.folder, stage=stage)
         self.statistics = RunStatistics(self.spec)
+        self.twin.watchers.append(self.statistics.watch)
         self.phase = "running"
         self.exit_code = 0
         self.first_step_seconds: float | None = None

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from celltwin.core import SECONDS_PER_HOUR, Kind, Level, PackSpec, PackState, Quality, cell_values
+from celltwin.core import (
+    SECONDS_PER_HOUR,
+    Array,
+    Kind,
+    Level,
+    PackSpec,
+    PackState,
+    Quality,
+    cell_values,
+    expand_channels,
+)
 from celltwin.estimation import GroupEvidence
 
-__all__ = ["Extreme", "RunStatistics"]
+if TYPE_CHECKING:
+    from celltwin.telemetry import AcceptedBlock, AcceptedSamples
+
+__all__ = ["Extreme", "RunStatistics", "pack_voltage"]
+
+# Charge is not counted over a longer silence of the source [s].
+LONGEST_GAP = 120.0
 
 
 @dataclass(frozen=True)
@@ -47,7 +63,20 @@ class RunStatistics:
 
     def __init__(self, spec: PackSpec) -> None:
         self._spec = spec
-        self._time: float | None = None
+        self._time = np.nan  # of the last sample [s]
+        self._current = np.nan  # at that time [A]
+        self._voltage = np.nan  # of the pack at that time [V]
+        incoming = [channel for channel in expand_channels(spec) if channel.direction == "in"]
+        self._columns = {
+            (quantity, level): np.array(
+                [
+                    channel.element if (channel.quantity, channel.level) == (quantity, level) else -1
+                    for channel in incoming
+                ],
+                dtype=np.int64,
+            )
+            for quantity, level in (("current", Level.PACK), ("voltage", Level.PACK), ("voltage", Level.GROUP))
+        }
         self.charge = {"discharged": 0.0, "charged": 0.0}  # [A.h]
         self.energy = {"discharged": 0.0, "charged": 0.0}  # [W.h]
         self.extremes: dict[str, Extreme] = {}
@@ -59,8 +88,6 @@ class RunStatistics:
     def observe(self, state: PackState) -> None:
         """Take one process image into account."""
         self.steps += 1
-        self._integrate(state)
-        self._evidence.observe(state)
         for quantity, level in (("voltage", Level.GROUP), ("temperature", Level.CELL), ("temperature", Level.MODULE)):
             self._extremes(state, quantity, level)
         soc = state.get(Kind.ESTIMATED, "soc", Level.PACK)
@@ -107,17 +134,36 @@ class RunStatistics:
             "extremes": {name: extreme.entry() for name, extreme in self.extremes.items()},
         }
 
-    def _integrate(self, state: PackState) -> None:
-        current = state.get(Kind.MEASURED, "current", Level.PACK)
-        before, self._time = self._time, state.time
-        if before is None or current is None or not np.isfinite(current.values[0]):
-            return
-        amps, hours = float(current.values[0]), (state.time - before) / SECONDS_PER_HOUR
-        way = "discharged" if amps > 0.0 else "charged"
-        self.charge[way] += abs(amps) * hours
-        voltage = pack_voltage(state)
-        if voltage is not None:
-            self.energy[way] += abs(amps) * voltage * hours
+    def watch(self, accepted: AcceptedSamples) -> None:
+        """Take accepted samples into account at their full rate: charge, energy, weak groups."""
+        for block in accepted.blocks:
+            current = self._pick(block, "current", Level.PACK)[:, 0]
+            current = _carry_forward(current, self._current)
+            groups = self._pick(block, "voltage", Level.GROUP)
+            voltage = self._pick(block, "voltage", Level.PACK)[:, 0]
+            voltage = np.where(np.isfinite(voltage), voltage, groups.sum(axis=1))
+            voltage = _carry_forward(voltage, self._voltage)
+            self._integrate(block.time, current, voltage)
+            self._evidence.observe_samples(block.time, current, groups)
+            if block.time.size:
+                self._time, self._current, self._voltage = block.time[-1], current[-1], voltage[-1]
+
+    def _pick(self, block: AcceptedBlock, quantity: str, level: Level) -> Array:
+        elements = self._columns[(quantity, level)][block.channels]
+        found = np.full((block.time.size, self._spec.size(level)), np.nan)
+        found[:, elements[elements >= 0]] = block.values[:, elements >= 0]
+        return found
+
+    def _integrate(self, time: Array, current: Array, voltage: Array) -> None:
+        step = np.diff(time, prepend=self._time)  # [s]
+        before = np.concatenate([[self._current], current[:-1]])
+        mean = np.where(np.isfinite(before), 0.5 * (before + current), current)
+        counted = (step > 0.0) & (step <= LONGEST_GAP) & np.isfinite(mean)
+        charge = np.where(counted, mean * step, 0.0) / SECONDS_PER_HOUR
+        energy = np.where(np.isfinite(voltage), charge * np.nan_to_num(voltage), 0.0)
+        for way, sign in (("discharged", 1.0), ("charged", -1.0)):
+            self.charge[way] += float(np.maximum(sign * charge, 0.0).sum())
+            self.energy[way] += float(np.maximum(sign * energy, 0.0).sum())
 
     def _extremes(self, state: PackState, quantity: str, level: Level) -> None:
         reading = state.get(Kind.MEASURED, quantity, level)
@@ -132,6 +178,13 @@ class RunStatistics:
             value, old = float(trusted[index]), self.extremes.get(name)
             if old is None or (value < old.value if side == "lowest" else value > old.value):
                 self.extremes[name] = Extreme(value, ids[index], state.time)
+
+
+def _carry_forward(values: Array, first: float) -> Array:
+    """Return the values with NaN replaced by the last one before it."""
+    extended = np.concatenate([[first], values])
+    last = np.maximum.accumulate(np.where(np.isfinite(extended), np.arange(extended.size), 0))
+    return extended[last][1:]
 
 
 def pack_voltage(state: PackState) -> float | None:

@@ -28,7 +28,7 @@ from .sample_buffer import SampleBuffer
 from .slow_tier import SlowTier
 
 if TYPE_CHECKING:
-    from celltwin.telemetry import HistoryWriter, Ingest
+    from celltwin.telemetry import AcceptedSamples, HistoryWriter, Ingest
 
     from .publisher import Publisher
     from .run_folder import RunFolder
@@ -165,6 +165,7 @@ class TwinRuntime:
         self._closed = False
         self._alarmed: set[tuple[str, str, str]] = set()
         self.alarm_log: list[Alarm] = []
+        self.watchers: list[Callable[[AcceptedSamples], None]] = []
 
     # What panels may do.
 
@@ -260,6 +261,8 @@ class TwinRuntime:
         # Sense.
         accepted = parts.ingest.accept(self._buffer.take(now))
         parts.history.append(accepted)
+        for watch in self.watchers:
+            watch(accepted)
         state = PackState(time=now, step=self._next_step).updated(*parts.ingest.readings(now))
         # Assimilate.
         state = state.updated(*parts.assimilator.assimilate(state))

@@ -221,7 +221,7 @@ def _health(evidence: Evidence) -> Section | None:
         reason = next(
             (reason for reason in reversed(readings.reasons) if reason), "the cells were never charged in this run"
         )
-        return Section("State of health", (f"No prediction: {reason}.".replace("..", "."),))
+        return Section("State of health", (f"There is no prediction. {reason}".rstrip(".") + ".",))
     step = int(np.flatnonzero(np.isfinite(soh.values).any(axis=1))[-1])
     predicted, quality = soh.values[step], soh.quality[step]
     trusted = quality == Quality.GOOD

@@ -7,9 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from celltwin.core import lay_out
+from celltwin.core import Level, lay_out
 from celltwin.panels import OrbitCamera, frame_pack, pick_cell
-from celltwin.panels.pack_mesh import mesh_cells, mesh_groups, mesh_marks, mesh_plates, mesh_tiles, pack_colours
+from celltwin.panels.pack_mesh import (
+    mesh_cells,
+    mesh_groups,
+    mesh_marks,
+    mesh_plates,
+    mesh_tiles,
+    pack_colours,
+    spread_stacks,
+)
 
 
 def outward(mesh, spec) -> np.ndarray:
@@ -156,3 +164,15 @@ def test_panning_moves_the_scene_with_the_mouse(reference):
     moved = camera.panned(0.25, -0.1)
 
     np.testing.assert_allclose(moved.project(target, 1.0)[0], (0.25, -0.1), atol=1e-9)
+
+
+def test_stacked_cells_are_drawn_apart_with_all_tops_and_found_by_a_ray(leaf, reference):
+    spread = spread_stacks(leaf)
+    assert spread_stacks(reference) is reference
+    assert spread.element_ids(Level.CELL) == leaf.element_ids(Level.CELL)
+
+    tops = np.count_nonzero(mesh_cells(spread, 12).brightness == 1.0) / 4
+    assert tops == leaf.n_cells
+    for cell, centre in enumerate(lay_out(spread).cell_positions[:4]):
+        edge = centre + [0.0, -spread.cell.width / 2.0 + 1e-3, 0.0]
+        assert pick_cell(spread, edge + [0.0, -1.0, 0.05], np.array([0.0, 1.0, -0.05])) == cell

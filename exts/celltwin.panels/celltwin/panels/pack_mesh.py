@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -19,6 +19,7 @@ __all__ = [
     "mesh_tiles",
     "pack_colours",
     "pick_cell",
+    "spread_stacks",
 ]
 
 Indices = NDArray[np.int64]
@@ -27,6 +28,7 @@ Indices = NDArray[np.int64]
 _LIGHT = np.array([0.35, -0.55, 0.76])
 _AMBIENT = 0.42
 WIDEST_RING = 0.008  # [m]
+SPREAD = 4.0  # gap between stacked cells drawn apart, in heights of a cell
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,6 +56,15 @@ class PackMesh:
     def size(self) -> int:
         """Number of corners."""
         return int(self.owners.size)
+
+
+@lru_cache(maxsize=8)
+def spread_stacks(spec: PackSpec) -> PackSpec:
+    """Return the pack with stacked cells drawn apart, so that each can be seen; other patterns stay as they are."""
+    if spec.layout.pattern != "stack":
+        return spec
+    gap = max(spec.layout.cell_gap, SPREAD * spec.cell.height)
+    return replace(spec, layout=replace(spec.layout, cell_gap=gap))
 
 
 @lru_cache(maxsize=8)
@@ -111,7 +122,7 @@ def mesh_plates(spec: PackSpec) -> PackMesh:
     )
 
 
-def mesh_marks(spec: PackSpec, cells: Indices, *, sides: int = 12) -> PackMesh:
+def mesh_marks(spec: PackSpec, cells: Indices, *, sides: int = 12, margin: float = 0.0) -> PackMesh:
     """Return a ring around the top of each of some cells; owners are positions in ``cells``.
 
     Parameters
@@ -122,12 +133,14 @@ def mesh_marks(spec: PackSpec, cells: Indices, *, sides: int = 12) -> PackMesh:
         Cells in pack order.
     sides : int
         Corners of the ring of a cylindrical cell.
+    margin : float
+        Widening on both sides as a part of the ring's width, for a border behind a ring.
     """
     layout = lay_out(spec)
     outline = _outline(spec, sides)
     half = np.abs(outline).max(axis=0)
     width = min(WIDEST_RING, 0.28 * float(half.min()))
-    outer, inner = outline * (1.0 + 0.4 * width / half), outline * (1.0 - 0.6 * width / half)
+    outer, inner = outline * (1.0 + (0.4 + margin) * width / half), outline * (1.0 - (0.6 + margin) * width / half)
     count = len(outer)
     following = (np.arange(count) + 1) % count
     quads = np.stack([outer, outer[following], inner[following], inner], axis=1)
@@ -227,6 +240,8 @@ def _neighbour_directions(spec: PackSpec) -> list[list[Array]]:
     layout = lay_out(spec)
     count = spec.series * spec.parallel
     found: list[list[Array]] = [[] for _ in range(count)]
+    if spec.layout.cell_gap > 0.3 * min(*spec.cell.footprint, spec.cell.height):
+        return found  # one can look between the cells
     for first, second in layout.neighbours[: len(layout.neighbours) // spec.n_modules]:
         offset = layout.cells_in_module[second] - layout.cells_in_module[first]
         unit = offset / np.linalg.norm(offset)

@@ -33,6 +33,7 @@ class Detail(Enum):
 SMALLEST_TILE, SMALLEST_ROUND = 3.0, 14.0
 ROUND_SIDES = 12
 MOST_MARKS = 400
+NAME_HEIGHT = 0.045  # of a chosen cell's name above it [m]
 
 _MESHES: dict[Detail, Callable[[PackSpec], PackMesh]] = {
     Detail.BOXES: mesh_groups,
@@ -42,14 +43,14 @@ _MESHES: dict[Detail, Callable[[PackSpec], PackMesh]] = {
 
 
 class PackScene:
-    """Shapes of one pack in three scenes laid over each other, so that each draws over the one before.
+    """Shapes of one pack in four scenes laid over each other, so that each draws over the one before.
 
     Parameters
     ----------
     spec : PackSpec
         The pack.
     camera : sc.CameraModel
-        Matrices that all three scenes share.
+        Matrices that all scenes share.
     """
 
     def __init__(self, spec: PackSpec, camera: sc.CameraModel) -> None:
@@ -60,10 +61,12 @@ class PackScene:
         self._meshes: dict[Detail, tuple[PackMesh, sc.PolygonMesh]] = {}
         self._coloured: PackMap | None = None
         self._detail = Detail.TILES
-        self._views = tuple(sc.SceneView(camera, aspect_ratio_policy=sc.AspectRatioPolicy.STRETCH) for _ in range(3))
-        floor, self._body, self._top = (view.scene for view in self._views)
+        self._views = tuple(sc.SceneView(camera, aspect_ratio_policy=sc.AspectRatioPolicy.STRETCH) for _ in range(4))
+        floor, self._body, below, self._top = (view.scene for view in self._views)
         with floor:
             self._build_floor()
+        with below:
+            self._borders = sc.Transform()
         with self._top:
             self._labels = self._build_labels()
             self._marks = sc.Transform()
@@ -167,24 +170,27 @@ class PackScene:
         if key == self._marked:
             return
         self._marked = key
+        self._borders.clear()
         self._marks.clear()
-        with self._marks:
-            if alarmed.size:
-                first = np.argsort(-urgency.astype(np.int64), kind="stable")[:MOST_MARKS]
-                self._mark(
-                    alarmed[first], np.array([rgb(ALARM_COLOURS[Severity(int(level))]) for level in urgency[first]])
-                )
-            if self._selected is not None:
-                self._mark(np.array([self._selected]), np.array([rgb(PALETTE["strong"])]))
+        if alarmed.size:
+            first = np.argsort(-urgency, kind="stable")[:MOST_MARKS]
+            tints = np.array([rgb(ALARM_COLOURS[Severity(int(level))]) for level in urgency[first]])
+            self._mark(alarmed[first], tints)
+        if self._selected is not None:
+            self._mark(np.array([self._selected]), np.array([rgb(PALETTE["strong"])]), margin=0.6)
+            with self._marks:
                 self._build_name(self._selected)
 
-    def _mark(self, cells: NDArray[np.int64], colours: Array) -> None:
-        rings = mesh_marks(self._spec, cells)
-        _polygons(rings, pack_colours(rings, colours))
+    def _mark(self, cells: NDArray[np.int64], colours: Array, margin: float = 0.0) -> None:
+        """Draw rings over dark borders, which lift them off every colour of the cells."""
+        for parent, border, tints in ((self._borders, 0.5, np.zeros_like(colours)), (self._marks, 0.0, colours)):
+            rings = mesh_marks(self._spec, cells, margin=margin + border)
+            with parent:
+                _polygons(rings, pack_colours(rings, tints))
 
     def _build_name(self, cell: int) -> None:
         place = lay_out(self._spec).cell_positions[cell].copy()
-        place[2] += self._spec.cell.height / 2.0 + 1.5 * max(self._spec.cell.footprint[0], 0.0) * 0.8
+        place[2] += self._spec.cell.height / 2.0 + NAME_HEIGHT
         with sc.Transform(transform=sc.Matrix44.get_translation_matrix(*place.tolist())):
             name = self._spec.element_ids(Level.CELL)[cell]
             sc.Label(name, color=colour("strong"), size=TEXT_SIZE, alignment=ui.Alignment.CENTER)

@@ -17,7 +17,7 @@ from .cell_card import CardRow, cell_card
 from .legend_view import LegendView
 from .orbit_camera import OrbitCamera, frame_pack
 from .pack_map import MAP_QUANTITIES, PackMap, map_pack
-from .pack_mesh import pick_cell
+from .pack_mesh import pick_cell, spread_stacks
 from .pack_scene import PackScene
 from .style import QUALITY_STYLES, SPACING
 from .twin_handle import TwinHandle
@@ -62,6 +62,7 @@ class PackView:
         self._scene: PackScene | None = None
         self._sent: tuple[OrbitCamera | None, float, bool] | None = None
         self._travel = 0.0
+        self._spread = True
         self._moving = False
         self._hurried = False
         self._frame_time = 0.0
@@ -139,11 +140,11 @@ class PackView:
         """Move the camera until the whole pack fills the view, from a side or from an elevation [rad]."""
         if self._spec is None or self._scene is None:
             return
-        aspect = self._aspect()
+        spec, aspect = self._drawn_spec(self._spec), self._aspect()
         if elevation is None:
-            self._camera = frame_pack(self._spec, aspect)
+            self._camera = frame_pack(spec, aspect)
         else:
-            self._camera = frame_pack(self._spec, aspect, azimuth=-np.pi / 2.0, elevation=elevation)
+            self._camera = frame_pack(spec, aspect, azimuth=-np.pi / 2.0, elevation=elevation)
         self._framed = True
 
     def destroy(self) -> None:
@@ -164,7 +165,7 @@ class PackView:
                 self._build_toolbar()
                 with ui.ZStack():
                     with ui.Frame(horizontal_clipping=True, vertical_clipping=True), ui.ZStack():
-                        self._build_scene(self._spec)
+                        self._build_scene(self._drawn_spec(self._spec))
                     self._build_overlay()
         if self._state is not None:
             self._paint()
@@ -182,6 +183,10 @@ class PackView:
                 ui.Button("Fit", width=56, clicked_fn=self.frame_all, tooltip="Show the whole pack")
                 top = partial(self.frame_all, np.pi / 2.0)
                 ui.Button("Top", width=56, clicked_fn=top, tooltip="Look from above")
+                if self._spec is not None and self._spec.layout.pattern == "stack":
+                    name = "chosen" if self._spread else ""
+                    tip = "Draw stacked cells apart"
+                    ui.Button("Spread", name=name, width=72, clicked_fn=self._toggle_spread, tooltip=tip)
                 ui.Label(
                     "Drag: orbit · right drag: pan · wheel: zoom · click: choose a cell",
                     name="faint",
@@ -306,6 +311,14 @@ class PackView:
         self._model.view = camera.view().reshape(-1).tolist()
         self._scene.choose_detail(camera, height, hurried=self._hurried)
 
+    def _toggle_spread(self) -> None:
+        self._spread = not self._spread
+        self._framed = False
+        self.window.frame.rebuild()
+
+    def _drawn_spec(self, spec: PackSpec) -> PackSpec:
+        return spread_stacks(spec) if self._spread else spec
+
     def _watch_frames(self) -> None:
         """Follow how long frames take; once they are slow, a camera in motion hurries until it rests."""
         now = time.perf_counter()
@@ -335,7 +348,7 @@ class PackView:
         if self._travel > CLICK_REACH or self._camera is None or self._spec is None:
             return
         x, y = shape.gesture_payload.mouse
-        self.select(pick_cell(self._spec, *self._camera.ray(x, y, self._aspect())))
+        self.select(pick_cell(self._drawn_spec(self._spec), *self._camera.ray(x, y, self._aspect())))
 
     def _on_pan(self, shape: sc.AbstractShape) -> None:
         right, up = shape.gesture_payload.mouse_moved

@@ -160,7 +160,8 @@ WEIGHTS = np.array([1e4, 1e4, 1e3, 1e3])
 
 
 def _rising(p: Array, s: Array) -> Array:
-    return p[0] + p[1] / 2.0 * (1.0 + s + p[2] * (s**2 - 1.0) + p[3] * (s**3 - s) + p[4] * (s**4 - s**2))
+    rising: Array = p[0] + p[1] / 2.0 * (1.0 + s + p[2] * (s**2 - 1.0) + p[3] * (s**3 - s) + p[4] * (s**4 - s**2))
+    return rising
 
 
 def _falling(p: Array, s: Array) -> Array:

@@ -128,6 +128,8 @@ suspect and its scale grows in proportion to the distance. That growth is a rule
 * In a parallel group the cells share the tail current by their resistance and charge, and in a series string only
   the fullest group is held at the charge voltage; single cells of the training data know neither. Features of such
   charges are marked where the voltage was not held, but a shift within the training range goes unseen.
+* The intervals are those of charges logged every second. A pack that samples every ten seconds with noise adds
+  error that they do not contain: `./repo.sh bench inference` measures it on rebuilt charges of training cells.
 * In a simulated pack the features inherit the errors of the cell model: a distance past the threshold says so.
 
 Made with {", ".join(f"{name} {number}" for name, number in versions.items())}.

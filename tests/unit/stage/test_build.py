@@ -182,8 +182,7 @@ def test_elements_point_to_their_sensors_and_bodies_are_drawn(stage):
 
 def test_the_same_pack_gives_the_same_stage_in_another_process(tmp_path):
     code = (
-        "import sys; from celltwin import core, stage;"
-        "stage.build_pack_stage(core.load_pack(sys.argv[1]), sys.argv[2])"
+        "import sys; from celltwin import core, stage;stage.build_pack_stage(core.load_pack(sys.argv[1]), sys.argv[2])"
     )
     pack, path = PACKS / "leaf_3_modules.toml", tmp_path / "other.usda"
     subprocess.run([sys.executable, "-c", code, str(pack), str(path)], check=True)
@@ -215,7 +214,7 @@ def test_a_pack_refuses_a_scene_in_centimetres_and_a_name_that_is_taken():
     scene = Usd.Stage.CreateInMemory()
     UsdGeom.SetStageMetersPerUnit(scene, 0.01)
     scene.DefinePrim("/World", "Xform")
-    with pytest.raises(StageError, match="0.01 metres per unit") as caught:
+    with pytest.raises(StageError, match=r"0\.01 metres per unit") as caught:
         build_pack(scene, LEAF)
     assert "reference" in caught.value.remedy
 
@@ -240,9 +239,7 @@ def test_a_file_where_a_folder_should_be_is_named(tmp_path):
 
 
 def prismatic(pattern: str) -> PackSpec:
-    cell = replace(
-        LEAF.cell, name="prism", format="prismatic", length=0.148, width=0.0265, height=0.095, diameter=0.0
-    )
+    cell = replace(LEAF.cell, name="prism", format="prismatic", length=0.148, width=0.0265, height=0.095, diameter=0.0)
     layout = replace(LEAF.layout, pattern=pattern, rows=2)
     return replace(LEAF, name="prism", cell=cell, layout=layout)
 

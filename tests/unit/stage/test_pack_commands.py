@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from celltwin.core import CelltwinError, load_pack
@@ -70,6 +72,15 @@ def test_show_sums_up_many_modules(tmp_path):
     (tmp_path / "many.toml").write_text(text, encoding="utf-8")
 
     assert "and 28 more" in run("show", tmp_path / "many.toml").stdout
+
+
+def test_show_draws_a_picture(tmp_path):
+    result = run("show", LEAF_FILE, "--png", tmp_path / "leaf.png")
+
+    assert result.exit_code == 0
+    picture = np.asarray(Image.open(tmp_path / "leaf.png").convert("RGB")).astype(int)
+    blue = (picture[..., 2] - picture[..., 0] > 60).mean()  # the cells' skin
+    assert 0.1 < blue < 0.6
 
 
 @pytest.mark.parametrize("command", ["build", "check", "show"])

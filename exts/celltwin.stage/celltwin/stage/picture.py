@@ -34,10 +34,10 @@ _FIELD = (-0.94, -0.90, 0.74, 0.80)  # left, bottom, right, top of the pack in t
 
 def render_pack(
     spec: PackSpec,
-    values: Array,
+    values: Array | None,
     path: Path,
     *,
-    quantity: str,
+    quantity: str = "temperature",
     lowest: float | None = None,
     highest: float | None = None,
     title: str = "",
@@ -50,8 +50,8 @@ def render_pack(
     ----------
     spec : PackSpec
         The pack.
-    values : ndarray of shape (n_cells,)
-        Values [SI] in pack order; NaN is drawn in neutral grey.
+    values : ndarray of shape (n_cells,) or None
+        Values [SI] in pack order; NaN is drawn in neutral grey. None draws the cells in their own colour.
     path : Path
         PNG file to write.
     quantity : str
@@ -79,19 +79,26 @@ def render_pack(
     """
     import pyvista
 
-    require_shape("values", values, (spec.n_cells,))
-    fitted = fit_range(values, quantity)
-    ends = (fitted[0] if lowest is None else lowest, fitted[1] if highest is None else highest)
+    if values is None:
+        own = np.array(_screen(SURFACES["CellSkin"].colour))
+        colours, legend = np.tile(own, (spec.n_cells, 1)), None
+    else:
+        require_shape("values", values, (spec.n_cells,))
+        fitted = fit_range(values, quantity)
+        ends = (fitted[0] if lowest is None else lowest, fitted[1] if highest is None else highest)
+        colours, legend = map_colours(values, *ends, quantity=quantity), build_legend(quantity, *ends)
     if not os.environ.get("DISPLAY"):  # VTK would try X first, and complain
         os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
     plotter = pyvista.Plotter(off_screen=True, window_size=list(size), lighting="none")
     try:
         plotter.set_background(_PAPER)
         _add_lights(plotter)
-        _add_cells(plotter, spec, values, quantity, ends)
+        _add_cells(plotter, spec, colours)
         _add_structure(plotter, spec)
         _add_marks(plotter, spec, alarmed)
-        _add_words(plotter, spec, build_legend(quantity, *ends), title or spec.title, size)
+        _add_words(plotter, spec, title or spec.title, size)
+        if legend is not None:
+            _add_scale(plotter, spec, legend, size)
         _aim(plotter, size)
         plotter.enable_anti_aliasing("ssaa")
         try:
@@ -108,22 +115,19 @@ def render_pack(
     return path
 
 
-def _add_cells(
-    plotter: pyvista.Plotter, spec: PackSpec, values: Array, quantity: str, ends: tuple[float, float]
-) -> None:
+def _add_cells(plotter: pyvista.Plotter, spec: PackSpec, colours: NDArray[np.floating]) -> None:
     parts = [
         # What would be bare metal or plastic takes the colour too, but for poles and tabs: more to see.
         replace(part, surface="CellSkin") if part.surface in ("Steel", "Insulator") and part.name != "Cap" else part
         for part in shape_cell(spec.cell).parts
     ]
     centres = lay_out(spec).cells_in_module
-    colours = np.round(255.0 * map_colours(values, *ends, quantity=quantity)).astype(np.uint8)
-    colours = colours.reshape(spec.n_modules, -1, 3)
+    bytes_each = np.round(255.0 * colours).astype(np.uint8).reshape(spec.n_modules, -1, 3)
     for index in range(spec.n_modules):
         for part in parts:
             mesh = _repeat(part.mesh, centres)
             painted = SURFACES[part.surface].painted
-            paint = np.repeat(colours[index], part.mesh.counts.size, axis=0) if painted else None
+            paint = np.repeat(bytes_each[index], part.mesh.counts.size, axis=0) if painted else None
             _add_part(plotter, _place(spec, index, mesh), part.surface, paint=paint)
 
 
@@ -181,9 +185,7 @@ def _add_marks(plotter: pyvista.Plotter, spec: PackSpec, alarmed: Sequence[int])
     plotter.add_mesh(balls, color=ALARM_COLOUR, ambient=0.4, diffuse=0.7)
 
 
-def _add_words(plotter: pyvista.Plotter, spec: PackSpec, legend: Legend, title: str, size: tuple[int, int]) -> None:
-    import pyvista
-
+def _add_words(plotter: pyvista.Plotter, spec: PackSpec, title: str, size: tuple[int, int]) -> None:
     unit = size[1] / 1000.0
     plotter.add_text(title, position=(0.03, 0.935), viewport=True, font_size=int(15 * unit), color=_INK, font="arial")
     layout = lay_out(spec)
@@ -201,6 +203,12 @@ def _add_words(plotter: pyvista.Plotter, spec: PackSpec, legend: Legend, title: 
         show_points=False,
         always_visible=True,
     )
+
+
+def _add_scale(plotter: pyvista.Plotter, spec: PackSpec, legend: Legend, size: tuple[int, int]) -> None:
+    import pyvista
+
+    unit = size[1] / 1000.0
     table = pyvista.LookupTable()
     steps = map_colours(
         np.linspace(legend.lowest, legend.highest, 256), legend.lowest, legend.highest, quantity=legend.quantity
@@ -209,7 +217,7 @@ def _add_words(plotter: pyvista.Plotter, spec: PackSpec, legend: Legend, title: 
     found = find_quantity(legend.quantity)
     low, high = found.to_display(legend.lowest), found.to_display(legend.highest)
     table.scalar_range = (low, high)
-    carrier = pyvista.PolyData(layout.cell_positions[:1])  # a scalar bar belongs to a mesh in VTK
+    carrier = pyvista.PolyData(lay_out(spec).cell_positions[:1])  # a scalar bar belongs to a mesh in VTK
     carrier.point_data["shown"] = np.array([low])
     actor = plotter.add_mesh(carrier, scalars="shown", show_scalar_bar=False, opacity=0.0)
     actor.mapper.lookup_table = table

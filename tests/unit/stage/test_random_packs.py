@@ -1,7 +1,8 @@
-"""Random packs that any part of the stage must take."""
+"""Any pack, of any format, pattern and set of sensors, makes a sound stage and comes back equal."""
 
 from __future__ import annotations
 
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from celltwin.core import (
@@ -16,9 +17,15 @@ from celltwin.core import (
     PackSpec,
     SensorSpec,
 )
+from celltwin.stage import build_pack_stage, check_structure, read_pack
 
-__all__ = ["packs"]
-
+RANDOM = settings(
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,8}", fullmatch=True)
 TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc", "Cn")), max_size=30)
 
@@ -148,3 +155,18 @@ def packs(draw: st.DrawFn) -> PackSpec:
         sensors=own,
         mappings=tuple(mappings),
     )
+
+
+@RANDOM
+@given(packs())
+def test_any_pack_comes_back_equal(spec: PackSpec):
+    assert read_pack(build_pack_stage(spec)) == spec
+
+
+@RANDOM
+@given(packs())
+def test_any_pack_is_built_as_its_own_rules_demand(spec: PackSpec):
+    kinds = {finding.rule for finding in check_structure(build_pack_stage(spec))}
+
+    # Random places overlap, random sensors stand outside, and random columns collide; nothing else may be wrong.
+    assert kinds <= {"overlap", "sensor", "mapping"}

@@ -92,7 +92,14 @@ def test_four_kinds_stand_side_by_side_with_their_quality(stage):
     live = LiveLayer(stage, SPEC)
     readings = [
         Reading.at(
-            kind, "voltage", Level.PACK, np.array([20.0 + place]), 5.0, quality=Quality(place), provenance=kind, reason="why"
+            kind,
+            "voltage",
+            Level.PACK,
+            np.array([20.0 + place]),
+            5.0,
+            quality=Quality(place),
+            provenance=kind,
+            reason="why",
         )
         for place, kind in enumerate(Kind)
     ]
@@ -117,9 +124,10 @@ def test_attributes_take_the_types_that_the_schemas_declare(stage):
     definition = Usd.SchemaRegistry().BuildComposedPrimDefinition("", ["BatteryTemperatureAPI"])
     for facet in (None, "quality", "time", "provenance"):
         name = attribute_name(Kind.ESTIMATED, "temperature", facet)
-        assert live.layer.GetAttributeAtPath(f"{CELLS[0]}.{name}").typeName == definition.GetAttributeDefinition(
-            name
-        ).GetTypeName()
+        assert (
+            live.layer.GetAttributeAtPath(f"{CELLS[0]}.{name}").typeName
+            == definition.GetAttributeDefinition(name).GetTypeName()
+        )
 
 
 def test_cells_show_the_voltage_of_their_group(stage):

@@ -43,10 +43,22 @@ def test_a_picture_shows_the_pack_in_its_size(spec, tmp_path):
 
 def test_a_picture_changes_with_the_values(tmp_path):
     cold = render_pack(
-        LEAF, np.full(LEAF.n_cells, 299.0), tmp_path / "cold.png", quantity="temperature", lowest=298, highest=310, size=SIZE
+        LEAF,
+        np.full(LEAF.n_cells, 299.0),
+        tmp_path / "cold.png",
+        quantity="temperature",
+        lowest=298,
+        highest=310,
+        size=SIZE,
     )
     warm = render_pack(
-        LEAF, np.full(LEAF.n_cells, 309.0), tmp_path / "warm.png", quantity="temperature", lowest=298, highest=310, size=SIZE
+        LEAF,
+        np.full(LEAF.n_cells, 309.0),
+        tmp_path / "warm.png",
+        quantity="temperature",
+        lowest=298,
+        highest=310,
+        size=SIZE,
     )
 
     changed = np.abs(pixels(cold) - pixels(warm)).max(axis=2) > 40

@@ -322,6 +322,6 @@ def _round_ends(quantity: Quantity, lowest: float, highest: float) -> tuple[floa
 
 
 def _round_step(step: float) -> float:
-    """Return the smallest of 1, 2, 2.5 and 5 times a power of ten that is at least ``step``."""
+    """Return the smallest of 1, 2 and 5 times a power of ten that is at least ``step``."""
     power = 10.0 ** math.floor(math.log10(step))
-    return next(factor * power for factor in (1.0, 2.0, 2.5, 5.0, 10.0) if factor * power >= step * (1.0 - 1e-9))
+    return next(factor * power for factor in (1.0, 2.0, 5.0, 10.0) if factor * power >= step * (1.0 - 1e-9))

@@ -95,9 +95,13 @@ class RecordedLayers:
             if known.exists():
                 UsdUtils.StitchLayers(manifest, Sdf.Layer.OpenAsAnonymous(str(known)))
             self._export(manifest, known)
-        self._segments.append((start, place))
-        self._end = end
-        self._write_stage_file(())
+        before = (self._segments, self._end)
+        self._segments, self._end = [*self._segments, (start, place)], end
+        try:
+            self._write_stage_file(())
+        except RecordingError:
+            self._segments, self._end = before
+            raise
 
     def join(self) -> Sdf.Layer:
         """Return a layer in memory that holds the samples of all segments."""

@@ -28,7 +28,7 @@ from celltwin.core import (
 )
 from celltwin.panels import prepare_omni_ui
 
-WINDOW_SIZE = (1440, 900)
+WINDOW_SIZE = (1280, 760)
 
 
 class SampleTwin:

@@ -173,6 +173,7 @@ def test_stacked_cells_are_drawn_apart_with_all_tops_and_found_by_a_ray(leaf, re
 
     tops = np.count_nonzero(mesh_cells(spread, 12).brightness == 1.0) / 4
     assert tops == leaf.n_cells
+    towards = np.array([0.0, 1.0, -0.05])
     for cell, centre in enumerate(lay_out(spread).cell_positions[:4]):
-        edge = centre + [0.0, -spread.cell.width / 2.0 + 1e-3, 0.0]
-        assert pick_cell(spread, edge + [0.0, -1.0, 0.05], np.array([0.0, 1.0, -0.05])) == cell
+        edge = centre - np.array([0.0, spread.cell.width / 2.0 - 1e-3, 0.0])
+        assert pick_cell(spread, edge - towards, towards) == cell

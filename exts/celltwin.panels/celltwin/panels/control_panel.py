@@ -17,7 +17,8 @@ from .widgets import build_heading, open_window, set_name, set_text
 __all__ = ["ControlPanel"]
 
 TITLE = "Control"
-COLUMNS = (("Module", 70), ("Charge current", 116), ("Coolant flow", 112), ("now", 100), ("Balancing", 128))
+# Titles of the table, and parts of its width.
+COLUMNS = (("Module", 7), ("Charge current", 12), ("Coolant flow", 11), ("now", 10), ("Balancing", 14))
 
 
 class ControlPanel:
@@ -110,10 +111,10 @@ class ControlPanel:
                 with ui.VStack(width=176, spacing=SPACING):
                     ui.Spacer(height=2)
                     self._build_switch()
-                with ui.VStack(width=sum(width for _, width in COLUMNS) + 24, spacing=SPACING):
+                with ui.VStack(width=ui.Fraction(8), spacing=SPACING):
                     ui.Spacer(height=2)
                     self._build_table(self._spec)
-                with ui.VStack(spacing=SPACING):
+                with ui.VStack(width=ui.Fraction(4), spacing=SPACING):
                     ui.Spacer(height=2)
                     self._build_reasons()
             ui.Spacer(width=0)
@@ -135,8 +136,9 @@ class ControlPanel:
         self._headline = build_heading("RECOMMENDED SET-POINTS")
         with ui.HStack(height=18, spacing=4):
             ui.Spacer(width=4)
-            for title, width in COLUMNS:
-                ui.Label(title, name="faint", width=width)
+            for title, part in COLUMNS:
+                ui.Label(title, name="faint", width=ui.Fraction(part), elided_text=True)
+            ui.Spacer(width=8)  # above the scroll bar
         with (
             ui.ScrollingFrame(
                 horizontal_scrollbar_policy=ui.ScrollBarPolicy.SCROLLBAR_ALWAYS_OFF,
@@ -149,7 +151,10 @@ class ControlPanel:
                     back = ui.Rectangle(name="row")
                     with ui.HStack(spacing=4):
                         ui.Spacer(width=4)
-                        labels = tuple(ui.Label(MISSING, name="small", width=width) for _, width in COLUMNS)
+                        labels = tuple(
+                            ui.Label(MISSING, name="small", width=ui.Fraction(part), elided_text=True)
+                            for _, part in COLUMNS
+                        )
                 self._rows.append((back, labels))
 
     def _build_reasons(self) -> None:

@@ -13,7 +13,7 @@ from .twin_handle import TwinHandle
 
 __all__ = ["Desk", "tile"]
 
-PANEL_WIDTH, CONTROL_HEIGHT = 400, 316
+PANEL_WIDTH, CONTROL_HEIGHT = 400, 326
 GAP = 4
 
 type Area = tuple[float, float, float, float]

@@ -69,13 +69,11 @@ def draw_pack(time: Array, current: Array, voltage: Array) -> str:
         minutes = time / 60.0
         upper.plot(minutes, voltage, color=BLUE)
         upper.set_ylabel("Pack voltage [V]")
+        figure.align_ylabels()
         lower.axhline(0.0, color=GREY, linewidth=0.7)
         lower.plot(minutes, current, color=ORANGE)
-        lower.set_ylabel("Pack current [A]")
+        lower.set_ylabel("Pack current [A]\n(discharge positive)")
         lower.set_xlabel("Time [min]")
-        lower.annotate(
-            "discharge +", (1.0, 0.97), xycoords="axes fraction", ha="right", va="top", fontsize=8, color=GREY
-        )
         return _svg(figure)
 
 

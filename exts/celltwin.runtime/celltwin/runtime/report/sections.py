@@ -18,6 +18,7 @@ from .figures import draw_deviations, draw_pack, draw_range, draw_soc, draw_soh
 __all__ = ["Picture", "Section", "Table", "build_sections"]
 
 MOST_ROWS = 40
+PICTURE_SIZE = (1100, 720)
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def _pack(evidence: Evidence) -> Section | None:
 def _render(evidence: Evidence, values: Array, quantity: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pack.png"
-        render_pack(evidence.spec, values, path, quantity=quantity)
+        render_pack(evidence.spec, values, path, quantity=quantity, size=PICTURE_SIZE)
         return base64.b64encode(path.read_bytes()).decode("ascii")
 
 

@@ -64,12 +64,15 @@ def test_sensors_on_some_elements_have_channels_for_those_only():
 
     channels = [channel for channel in expand_channels(replace(LEAF, sensors=sensors)) if channel.level is Level.GROUP]
 
-    assert [(channel.element, channel.column) for channel in channels] == [(4, "Cell Voltage A5"), (1, "Cell Voltage A2")]
+    assert [(channel.element, channel.column) for channel in channels] == [
+        (4, "Cell Voltage A5"),
+        (1, "Cell Voltage A2"),
+    ]
 
 
 @pytest.mark.parametrize("template", ["{row}", "{", "{0}", "{index.x}"])
 def test_a_bad_template_is_refused_with_the_fields_it_may_use(template):
-    with pytest.raises((SpecError), match=r"mappings\[group_voltage\]: bad template") as caught:
+    with pytest.raises(SpecError, match=r"mappings\[group_voltage\]: bad template") as caught:
         expand_channels(with_mapping(column=template))
     assert "{module}, {group}" in caught.value.remedy
 

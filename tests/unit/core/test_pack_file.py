@@ -96,7 +96,7 @@ def test_an_uncertainty_in_degrees_is_a_difference():
         ('name = "leaf_3_modules"', "", "name is missing"),
         ('id = "pack_voltage"', 'id = "pack_current"', "sensors: the id 'pack_current' is used twice"),
         ('channel = "pack_voltage"', 'channel = "pack_current"', "mappings: the id 'pack_current' is used twice"),
-        ('quantity = "voltage"', 'quantity = "volts"', "unknown quantity 'volts'"),
+        ('quantity = "voltage"', 'quantity = "volts"', "sensors[pack_voltage].quantity: unknown quantity 'volts'"),
         ('level = "group"', 'level = "row"', "sensors[group_voltage].level = 'row' is not one of pack, module"),
         ('level = "group"', 'level = "group"\nelements = [6]', "sensors[group_voltage].elements: 6 is past the last"),
         ('level = "group"', 'level = "group"\nelements = [-1]', "elements = -1 must be at least 0"),
@@ -108,7 +108,7 @@ def test_an_uncertainty_in_degrees_is_a_difference():
         ("scale = -1.0", "scale = 0.0", "mappings[pack_current].scale = 0 would erase the values"),
         ("rate = 1.0", "rate = -1.0", "mappings[pack_current].rate = -1 Hz must be greater than 0"),
         ('topic = "celltwin', 'type = "text"\ntopic = "celltwin', "mappings[pack_current].type = 'text' is not one of"),
-        ("[cell]", "cell = 3\n[spare]", "cell = 3 is not a table"),
+        ('title = "Three', 'modules = 3\ntitle = "Three', "not valid TOML"),
         ("[[sensors]]", "[sensors]", "not valid TOML"),
         ("capacity = 32.5", "capacity = ", "not valid TOML"),
         ("capacity = 32.5", "capacity = 32.5\ncapacity = 33.1", "not valid TOML"),
@@ -121,7 +121,10 @@ def test_a_mistake_is_named_by_file_key_and_value(old, new, message):
 def test_modules_can_be_placed_one_by_one():
     start = LEAF_TEXT.index("[modules]")
     end = LEAF_TEXT.index("[[sensors]]")
-    own = '[[modules]]\nid = "left"\nposition = ["-200 mm", 0, 0]\n[[modules]]\nid = "right"\nposition = [0.2, 0, 0]\nheading = 180\n'
+    own = (
+        '[[modules]]\nid = "left"\nposition = ["-200 mm", 0, 0]\n'
+        '[[modules]]\nid = "right"\nposition = [0.2, 0, 0]\nheading = 180\n'
+    )
 
     spec = parse_pack(LEAF_TEXT[:start] + own + LEAF_TEXT[end:])
 
@@ -148,6 +151,13 @@ def test_a_missing_binary_or_wrongly_encoded_file_is_named(tmp_path):
     assert "UTF-8" in caught.value.remedy
     with pytest.raises(SpecError, match="cannot be read"):
         load_pack(tmp_path)
+
+
+def test_a_section_that_is_no_table_is_named():
+    start, end = LEAF_TEXT.index("[busbar]"), LEAF_TEXT.index("[cooling]")
+
+    assert "busbar = 3 is not a table" in complaint("busbar = 3\n" + LEAF_TEXT[:start] + LEAF_TEXT[end:])
+    assert "mappings is not a list of tables" in complaint("mappings = 3\n" + LEAF_TEXT[: LEAF_TEXT.index("[[map")])
 
 
 def test_an_empty_file_says_what_a_pack_needs():

@@ -26,5 +26,5 @@ def test_five_lines_build_edit_and_save_a_pack(tmp_path):
     found, declared = read_pack(stage), load_pack(ROOT / "data" / "packs" / "reference.toml")
     assert found.modules[:-1] == declared.modules[:-1]
     assert found.modules[-1].heading == 90.0
-    assert found.sensors[-1].id == "air"
+    assert found.sensors[-1].id == "bus"
     assert check_structure(stage) == []

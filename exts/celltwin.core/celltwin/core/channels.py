@@ -86,7 +86,7 @@ def _expand(spec: PackSpec, mapping: DataMappingSpec, sensor: SensorSpec) -> lis
         names = _names(spec, sensor.level, element)
         try:
             column, topic = template.format(**names), mapping.topic.format(**names)
-        except (KeyError, IndexError, ValueError) as error:
+        except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
             raise SpecError(
                 f"mappings[{mapping.channel}]: bad template ({error!r})",
                 remedy=f"Use only {', '.join('{' + name + '}' for name in names)}",

@@ -44,9 +44,13 @@ def read_table(
     for key, value in table.items():
         rule = rules[key]
         if key == "standard_uncertainty" and "quantity" in table:
-            unit = find_quantity(str(table["quantity"])).unit
-            unit = "delta_degC" if unit == "K" and isinstance(value, str) and "degC" in value else unit
+            try:
+                unit = find_quantity(str(table["quantity"])).unit
+            except SpecError as error:
+                raise SpecError(f"{where}.quantity: {error.message}", remedy=error.remedy) from None
             rule = FieldRule(doc=rule.doc, unit=unit, at_least=rule.at_least)
+            if unit == "K" and isinstance(value, str):  # a difference of temperatures, not a temperature
+                value = value.replace("°C", "degC").replace("degC", "delta_degC")
         result[key] = _convert(value, types[key], rule, f"{where}.{key}" if where else key)
     if not partial:
         for item in fields(kind):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from celltwin.core import Array, SettingsError, require_shape
 
@@ -258,7 +259,7 @@ class _Run:
 
     def solve_current(self, current: Array, times: Array) -> GroupHistory:
         """Solve the next interval of all cells that have not failed."""
-        alive = np.flatnonzero(np.isfinite(self.states[:, 0]))
+        alive = np.flatnonzero(np.isfinite(self.states[:, 0])).astype(np.int64)
         states = np.full((self.states.shape[0], times.size, self.states.shape[1]), np.nan)
         if alive.size:
             found = self.solver.solve(
@@ -267,9 +268,9 @@ class _Run:
             states[alive] = found.states
         return self.solver.read(times, states)
 
-    def replaced(self, part: GroupHistory, where: Array, demand: Demand, times: Array) -> GroupHistory:
+    def replaced(self, part: GroupHistory, where: NDArray[np.bool_], demand: Demand, times: Array) -> GroupHistory:
         """Return the interval with some cells solved under another demand."""
-        index = np.flatnonzero(where)
+        index = np.flatnonzero(where).astype(np.int64)
         if index.size == 0:
             return part
         asked = replace(demand, **{name: value[index] for name, value in vars(demand).items()})
@@ -282,7 +283,7 @@ class _Run:
         self, part: GroupHistory, cell: int, current: float, voltage: float, times: Array
     ) -> GroupHistory:
         """Return the interval with one cell under current until it meets the voltage, and held there from then on."""
-        one = np.array([cell])
+        one = np.array([cell], dtype=np.int64)
         before = part.voltage[cell]
         first = int(np.argmax(before >= voltage))
         crossing = float(times[0])

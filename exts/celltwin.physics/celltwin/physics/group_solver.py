@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from celltwin.core import Array, require_shape
 
@@ -57,7 +58,7 @@ class CellConditions:
             axis=-1,
         )
 
-    def rows(self, index: Array) -> CellConditions:
+    def rows(self, index: NDArray[np.int64]) -> CellConditions:
         """Return the conditions of some groups."""
         return replace(self, **{name: value[index] for name, value in vars(self).items()})
 
@@ -145,7 +146,7 @@ class GroupSolver:
         threads: int = 1,
     ) -> None:
         import casadi
-        from pybammsolvers import idaklu
+        from pybammsolvers import idaklu  # type: ignore[import-untyped]
 
         self.parameters = parameters
         self.equations = equations
@@ -280,7 +281,8 @@ class GroupSolver:
         ).reshape(-1, len(CELL_INPUTS))
         current = history.current.reshape(1, -1)
         found = np.asarray(self._observe.map(cells.shape[0])(cells.T, current, inputs.T).full(), dtype=np.float64)
-        return found[3].reshape(n_groups, n_times, e.n_cells)
+        potential: Array = found[3].reshape(n_groups, n_times, e.n_cells)
+        return potential
 
 
 def _create_solver(

@@ -154,19 +154,6 @@ class CellParameters:
         overrides = [
             {key: value for key, value in vars(override).items() if value is not None} for override in self.overrides
         ]
-        scalars = [
-            "capacity",
-            "lowest_voltage",
-            "highest_voltage",
-            "resistance",
-            "heat_capacity",
-            "heat_transfer",
-            "surface",
-            "negative_empty",
-            "negative_full",
-            "positive_empty",
-            "positive_full",
-        ]
         return {
             "name": self.name,
             "title": self.title,
@@ -175,13 +162,28 @@ class CellParameters:
             "provenance": self.provenance,
             "limits": list(self.limits),
             "overrides": overrides,
-            "cell": {key: getattr(self, key) for key in scalars},
+            "cell": {key: getattr(self, key) for key in _CELL_KEYS},
             "open_circuit": {
                 "soc": [round(float(value), 6) for value in self.soc],
                 "voltage": [round(float(value), 7) for value in self.voltage],
                 "entropic_coefficient": [round(float(value), 9) for value in self.entropic_coefficient],
             },
         }
+
+
+_CELL_KEYS = (
+    "capacity",
+    "lowest_voltage",
+    "highest_voltage",
+    "resistance",
+    "heat_capacity",
+    "heat_transfer",
+    "surface",
+    "negative_empty",
+    "negative_full",
+    "positive_empty",
+    "positive_full",
+)
 
 
 def load_cell_parameters(name: str) -> CellParameters:

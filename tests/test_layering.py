@@ -31,10 +31,17 @@ HEAVY = {
     "pyvista",
     "torch",
     "vtk",
+    "vtkmodules",
     "warp",
 }
 # Where the name that is imported is not the name that is installed.
-INSTALLED_AS = {"PIL": "pillow", "physicsnemo": "nvidia-physicsnemo", "pxr": "usd-core", "warp": "warp-lang"}
+INSTALLED_AS = {
+    "PIL": "pillow",
+    "physicsnemo": "nvidia-physicsnemo",
+    "pxr": "usd-core",
+    "vtkmodules": "vtk",
+    "warp": "warp-lang",
+}
 BROUGHT_BY_KIT = {"carb", "omni"}
 
 

@@ -87,8 +87,10 @@ def test_the_weakest_is_the_lowest_soh_or_until_then_the_lowest_voltage(leaf, le
 
 
 @pytest.mark.parametrize("key", list(SHOW))
-def test_an_empty_state_shows_dashes(leaf, key):
-    assert SHOW[key](PackState(time=0.0, step=0), leaf).text == "–"
+def test_an_empty_state_shows_dashes_without_alarm(leaf, key):
+    shown = SHOW[key](PackState(time=0.0, step=0), leaf)
+
+    assert (shown.text, shown.quality) == ("-", None)
 
 
 def test_only_measured_values_are_counted_and_missing_ones_are_bad(leaf, leaf_state):

@@ -46,10 +46,34 @@ def test_every_module_has_its_set_points_and_reasons(leaf, advice):
     assert [row.module for row in view.rows] == ["A01", "A02", "A03"]
     assert view.rows[0].balancing == "1 group, 0.05 A"
     assert view.rows[1].balancing == "none"
-    assert (view.rows[1].charge_current, view.rows[1].coolant_flow) == ("31.0 A", "0.020 kg/s")
-    assert view.rows[1].coolant_now == "0.015 kg/s"
+    assert view.rows[1].charge_current == "31.0 A"
+    assert {view.rows[1].coolant_flow, view.rows[1].coolant_now} == {"no coolant"}  # the pack is cooled by air
     assert view.rows[1].reason == "second to third"
     assert view.headline == "Advice of 0:01:00, 0:00:30 old · SPMe leaf 1a2b"
+
+
+def test_coolant_flow_stands_beside_what_the_plant_has_now(reference):
+    count = reference.n_modules
+    advice = Advice(
+        time=0.0,
+        charge_current=np.full(count, 56.0),
+        coolant_flow=np.full(count, 0.08),
+        balancing_current=np.zeros(reference.n_groups),
+        reasons=("",) * count,
+        expected=("",) * count,
+        provenance="test",
+    )
+    now = Command(
+        time=0.0,
+        pack_current=0.0,
+        coolant_flow=np.full(count, 0.05),
+        balancing_current=np.zeros(reference.n_groups),
+        origin="duty",
+    )
+
+    row = control_view(reference, None, advice, now, Mode.ADVISE).rows[7]
+
+    assert (row.coolant_flow, row.coolant_now) == ("0.080 kg/s", "0.050 kg/s")
 
 
 @pytest.mark.parametrize(

@@ -177,3 +177,17 @@ def test_stacked_cells_are_drawn_apart_with_all_tops_and_found_by_a_ray(leaf, re
     for cell, centre in enumerate(lay_out(spread).cell_positions[:4]):
         edge = centre - np.array([0.0, spread.cell.width / 2.0 - 1e-3, 0.0])
         assert pick_cell(spread, edge - towards, towards) == cell
+
+
+def test_faces_that_look_away_from_the_eye_shrink_to_points(leaf):
+    mesh = mesh_cells(spread_stacks(leaf), 12)
+    eye = np.array([0.0, -3.0, 2.0])
+
+    corners = mesh.facing(eye).reshape(-1, 4, 3)
+
+    before = mesh.positions.reshape(-1, 4, 3)
+    normal = np.cross(before[:, 1] - before[:, 0], before[:, 2] - before[:, 1])
+    seen = np.einsum("ni,ni->n", normal, eye - before[:, 0]) > 0.0
+    np.testing.assert_array_equal(corners[seen], before[seen])
+    assert np.ptp(corners[~seen], axis=1).max() == 0.0
+    assert 0 < np.count_nonzero(seen) < seen.size

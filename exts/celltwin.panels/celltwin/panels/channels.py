@@ -28,13 +28,13 @@ class Shown:
         Value with its unit, or a dash.
     note : str
         What stands beside it: an element's id, an interval, or why the value is not to be trusted.
-    quality : Quality
-        How far it may be trusted; BAD where there is none.
+    quality : Quality or None
+        How far it may be trusted; None where there is no value.
     """
 
     text: str
     note: str = ""
-    quality: Quality = Quality.GOOD
+    quality: Quality | None = Quality.GOOD
 
 
 # A pack's terminals carry hundreds of volts and kilowatts: other decimals than a cell's.
@@ -44,7 +44,7 @@ _PACK_FORMATS: dict[str, Callable[[float], str]] = {
     "power": lambda value: f"{value / 1000.0:.2f} kW",
 }
 
-NOTHING = Shown(text=MISSING, note="no value", quality=Quality.BAD)
+NOTHING = Shown(text=MISSING, note="no value yet", quality=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +160,7 @@ def _show_soh(state: PackState, _spec: PackSpec) -> Shown:
     """
     reading = state.best("soh", Level.PACK) or finest_reading(state, "soh")
     if reading is None:
-        return Shown(text=MISSING, note="not predicted yet", quality=Quality.BAD)
+        return Shown(text=MISSING, note="not predicted yet", quality=None)
     trusted = reading.usable()
     chosen = trusted if trusted.any() else np.isfinite(reading.values)
     value = float(reading.values[chosen].mean())

@@ -125,14 +125,18 @@ def _rows(spec: PackSpec, advice: Advice, command: Command | None) -> tuple[SetP
         SetPointRow(
             module=module.id,
             charge_current=show_value("charge_current", float(advice.charge_current[index])),
-            coolant_flow=show_value("coolant_flow", float(advice.coolant_flow[index])),
-            coolant_now=MISSING if command is None else show_value("coolant_flow", float(command.coolant_flow[index])),
+            coolant_flow=_flow(spec, float(advice.coolant_flow[index])),
+            coolant_now=MISSING if command is None else _flow(spec, float(command.coolant_flow[index])),
             balancing=_balancing(balancing[index]),
             reason=drawable(advice.reasons[index]),
             expected=drawable(advice.expected[index]),
         )
         for index, module in enumerate(spec.modules)
     )
+
+
+def _flow(spec: PackSpec, value: float) -> str:
+    return show_value("coolant_flow", value) if spec.cooling.highest_flow > 0.0 else "no coolant"
 
 
 def _balancing(currents: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> str:

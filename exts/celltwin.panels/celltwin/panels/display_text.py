@@ -8,7 +8,7 @@ from celltwin.core import Quality, find_quantity
 
 __all__ = ["MISSING", "QUALITY_LABELS", "drawable", "show_duration", "show_value"]
 
-MISSING = "–"
+MISSING = "-"
 
 QUALITY_LABELS = {
     Quality.GOOD: "good",
@@ -17,9 +17,9 @@ QUALITY_LABELS = {
     Quality.BAD: "bad",
 }
 
-# omni.ui draws Latin, Greek and common punctuation; the fonts have no arrows, minus or comparison signs.
+# omni.ui draws Latin, Greek and common punctuation; the fonts have no arrows, dashes or comparison signs.
 _REPLACED = str.maketrans(
-    {"→": "to", "←": "from", "≤": "<=", "≥": ">=", "≈": "~", "∞": "inf", "√": "sqrt", "−": "-", "\t": " "}
+    {"→": "to", "←": "from", "≤": "<=", "≥": ">=", "≈": "~", "∞": "inf", "√": "sqrt", "−": "-", "–": "-", "\t": " "}
 )
 
 

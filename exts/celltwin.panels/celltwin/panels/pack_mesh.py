@@ -27,7 +27,7 @@ Indices = NDArray[np.int64]
 # Light from above and from one side: a face's brightness follows from its normal alone.
 _LIGHT = np.array([0.35, -0.55, 0.76])
 _AMBIENT = 0.42
-WIDEST_RING = 0.008  # [m]
+WIDEST_RING = 0.005  # [m]
 SPREAD = 4.0  # gap between stacked cells drawn apart, in heights of a cell
 
 
@@ -51,6 +51,16 @@ class PackMesh:
     face_sizes: Indices
     owners: Indices
     brightness: Array
+
+    def facing(self, eye: Array) -> Array:
+        """Return the corners with those faces that look away from an eye (3,) [m] shrunk to a point."""
+        starts = np.cumsum(self.face_sizes) - self.face_sizes
+        first, second, third = (self.positions[starts + corner] for corner in range(3))
+        away = np.einsum("ni,ni->n", np.cross(second - first, third - second), eye - first) <= 0.0
+        corners = self.positions.copy()
+        hidden = np.repeat(away, self.face_sizes)
+        corners[hidden] = np.repeat(first, self.face_sizes, axis=0)[hidden]
+        return corners
 
     @property
     def size(self) -> int:

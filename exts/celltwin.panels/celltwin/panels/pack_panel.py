@@ -38,7 +38,7 @@ class PackPanel:
         return {key: (str(value.text), str(note.text)) for key, (value, note) in self._texts.items()}
 
     @property
-    def qualities(self) -> dict[str, Quality]:
+    def qualities(self) -> dict[str, Quality | None]:
         """Quality that each channel's value is drawn in."""
         by_name = {name: quality for quality, name in QUALITY_STYLES.items()}
         return {key: by_name[value.name.partition("_")[2]] for key, (value, _) in self._texts.items()}
@@ -142,7 +142,7 @@ class PackPanel:
                     with ui.HStack(height=18):
                         ui.Label(label, name="faint")
                         note = ui.Label("", name="note_good", alignment=ui.Alignment.RIGHT_CENTER)
-                    value = ui.Label(MISSING, name="figure_bad", height=36)
+                    value = ui.Label(MISSING, name="figure_missing", height=36)
                     ui.Spacer()
                 ui.Spacer(width=10)
         self._texts[key] = (value, note)
@@ -150,7 +150,7 @@ class PackPanel:
     def _build_row(self, key: str, label: str) -> None:
         with ui.HStack(height=22):
             ui.Label(label, name="faint", width=112)
-            value = ui.Label(MISSING, name="value_bad", width=108)
+            value = ui.Label(MISSING, name="value_missing", width=108)
             note = ui.Label("", name="note_good", elided_text=True)
         self._texts[key] = (value, note)
 

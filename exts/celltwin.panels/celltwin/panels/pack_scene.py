@@ -33,6 +33,9 @@ class Detail(Enum):
 SMALLEST_TILE, SMALLEST_ROUND = 3.0, 14.0
 ROUND_SIDES = 12
 MOST_MARKS = 400
+# Corners of a mesh whose far sides are left out as the camera moves. omni.ui sorts faces by their distance, which
+# goes wrong for long walls; a mesh of more corners has short ones.
+MOST_CULLED = 4000
 NAME_HEIGHT = 0.045  # of a chosen cell's name above it [m]
 
 _MESHES: dict[Detail, Callable[[PackSpec], PackMesh]] = {
@@ -61,6 +64,7 @@ class PackScene:
         self._meshes: dict[Detail, tuple[PackMesh, sc.PolygonMesh]] = {}
         self._coloured: PackMap | None = None
         self._detail = Detail.TILES
+        self._eye: Array | None = None
         self._views = tuple(sc.SceneView(camera, aspect_ratio_policy=sc.AspectRatioPolicy.STRETCH) for _ in range(4))
         floor, self._body, below, self._top = (view.scene for view in self._views)
         with floor:
@@ -106,7 +110,8 @@ class PackScene:
         if detail is not self._detail:
             self._detail = detail
             self._recolour()
-        eye = camera.eye()
+        self._eye = eye = camera.eye()
+        self._cull()
         for place, outward, low, high in self._labels:
             near = bool((eye - place) @ outward > 0.0)
             low.visible, high.visible = near, not near
@@ -157,6 +162,13 @@ class PackScene:
             shape.visible = detail is self._detail
             if shape.visible:
                 shape.colors = self._colours(mesh, shown)
+        self._cull()
+
+    def _cull(self) -> None:
+        if self._detail in self._meshes and self._eye is not None:
+            mesh, shape = self._meshes[self._detail]
+            if mesh.size <= MOST_CULLED:
+                shape.positions = mesh.facing(self._eye).tolist()
 
     def _colours(self, mesh: PackMesh, shown: PackMap) -> list[int]:
         return pack_colours(

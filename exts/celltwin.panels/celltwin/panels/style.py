@@ -48,8 +48,14 @@ PALETTE = {
     "notice": "#5aa9e6",
 }
 
-# Name of the label style for each quality.
-QUALITY_STYLES = {Quality.GOOD: "good", Quality.STALE: "stale", Quality.SUSPECT: "suspect", Quality.BAD: "bad"}
+# Name of the label style for each quality; None is a value that has not come yet.
+QUALITY_STYLES: dict[Quality | None, str] = {
+    None: "missing",
+    Quality.GOOD: "good",
+    Quality.STALE: "stale",
+    Quality.SUSPECT: "suspect",
+    Quality.BAD: "bad",
+}
 
 ALARM_COLOURS = {
     Severity.NOTICE: PALETTE["notice"],
@@ -138,13 +144,14 @@ def _window_style() -> dict[str, Any]:
             "scrollbar_size": 8,
         },
     }
-    for size, suffix in ((TEXT_SIZE, "value"), (FIGURE_SIZE, "figure"), (SMALL_SIZE, "note")):
-        for quality in Quality:
-            name = QUALITY_STYLES[quality]
-            plain = "faint" if suffix == "note" else "strong"
-            style[f"Label::{suffix}_{name}"] = _text(
-                size, plain if quality is Quality.GOOD else name, "regular" if suffix == "note" else "medium"
-            )
+    for suffix, size, plain, weight in (
+        ("value", TEXT_SIZE, "strong", "medium"),
+        ("figure", FIGURE_SIZE, "strong", "medium"),
+        ("note", SMALL_SIZE, "faint", "regular"),
+    ):
+        for name in QUALITY_STYLES.values():
+            code = {"good": plain, "missing": "faint"}.get(name, name)
+            style[f"Label::{suffix}_{name}"] = _text(size, code, weight)
     return style
 
 

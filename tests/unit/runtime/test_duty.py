@@ -120,4 +120,4 @@ def test_a_wrong_duty_is_named_with_file_key_and_value(tmp_path, text, message):
 def test_the_shipped_duty_loads(repo_root):
     duty = load_duty(repo_root / "data/scenarios/discharge_and_fast_charge.toml")
 
-    assert [step.kind for step in duty.steps] == ["discharge", "rest", "charge"]
+    assert [step.kind for step in duty.steps] == ["discharge", "rest", "charge", "rest"]

@@ -33,7 +33,7 @@ from .slow_tier import SlowTier
 from .twin import TwinParts, TwinRuntime
 
 if TYPE_CHECKING:
-    from pxr import Usd
+    from celltwin.stage import Stage
 
 __all__ = ["assemble", "load_spec"]
 
@@ -56,9 +56,7 @@ def load_spec(path: str) -> PackSpec:
     return load_pack(found)
 
 
-def assemble(
-    settings: TwinSettings, spec: PackSpec, folder: RunFolder, *, stage: Usd.Stage | None = None
-) -> TwinRuntime:
+def assemble(settings: TwinSettings, spec: PackSpec, folder: RunFolder, *, stage: Stage | None = None) -> TwinRuntime:
     """Return a twin that is ready to advance; workers start at once, in the background.
 
     Parameters
@@ -69,7 +67,7 @@ def assemble(
         The pack.
     folder : RunFolder
         Where its results go.
-    stage : Usd.Stage, optional
+    stage : Stage, optional
         Stage to write to; a new one is built where absent.
 
     Raises

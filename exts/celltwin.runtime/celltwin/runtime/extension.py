@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import fields
-from typing import Any
 
 import carb.settings
 import omni.ext
@@ -12,7 +11,7 @@ import omni.kit.app
 from carb.eventdispatcher import Event, get_eventdispatcher
 
 from celltwin.core import CelltwinError, StageError
-from celltwin.stage import find_pack
+from celltwin.stage import Stage, find_pack
 
 from .console import RunConsole, say
 from .job import TwinJob
@@ -88,7 +87,7 @@ class RuntimeExtension(omni.ext.IExt):
             omni.kit.app.get_app().post_quit(job.exit_code)
 
 
-def _open_pack() -> Any:
+def _open_pack() -> Stage | None:
     """Return the stage that is open in the editor, if it holds a pack; the kernel hosts have none."""
     try:
         import omni.usd

@@ -21,7 +21,7 @@ from .settings import TwinSettings, default_run_folder, resolve
 from .statistics import RunStatistics
 
 if TYPE_CHECKING:
-    from pxr import Usd
+    from celltwin.stage import Stage
 
 __all__ = ["EXIT_FAILED", "EXIT_INTERRUPTED", "TwinJob"]
 
@@ -40,7 +40,7 @@ class TwinJob:
         What to run.
     host : str
         What it runs in, such as ``"Kit 110.4.0"`` or ``"Python"``.
-    stage : Usd.Stage, optional
+    stage : Stage, optional
         Stage to write to, such as the editor's.
 
     Raises
@@ -49,7 +49,7 @@ class TwinJob:
         If the pack, the recording, the duty or the output folder is wrong.
     """
 
-    def __init__(self, settings: TwinSettings, *, host: str, stage: Usd.Stage | None = None) -> None:
+    def __init__(self, settings: TwinSettings, *, host: str, stage: Stage | None = None) -> None:
         self.begun = time.monotonic()
         self.settings = settings
         self.host = host

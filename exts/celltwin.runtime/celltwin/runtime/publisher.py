@@ -13,7 +13,7 @@ from celltwin.stage import HeatMap, LiveLayer, StageRecorder, build_pack_stage, 
 from .run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from pxr import Usd
+    from celltwin.stage import Stage
 
 __all__ = ["Publisher"]
 
@@ -31,7 +31,7 @@ class Publisher:
         Further recorders, such as the Parquet history.
     quantity : str
         Quantity that colours the pack.
-    stage : Usd.Stage, optional
+    stage : Stage, optional
         Stage to write to, such as the editor's; a new one is built where absent.
     """
 
@@ -42,7 +42,7 @@ class Publisher:
         recorders: tuple[Recorder, ...],
         *,
         quantity: str,
-        stage: Usd.Stage | None = None,
+        stage: Stage | None = None,
     ) -> None:
         self._spec = spec
         self._closing = ExitStack()

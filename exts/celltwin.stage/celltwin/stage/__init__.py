@@ -1,5 +1,7 @@
 """The USD stage of a pack: built from its specification, read back, edited, checked, and fed with live values."""
 
+from pxr.Usd import Stage
+
 from celltwin.schema import register_schemas
 
 # USD lists its schemas once in a process: ours must be known before the first stage is opened.
@@ -22,6 +24,7 @@ __all__ = [
     "HeatMap",
     "Legend",
     "LiveLayer",
+    "Stage",
     "StageRecorder",
     "add_module",
     "add_sensor",

@@ -12,7 +12,6 @@ from pxr import Sdf, Tf, Usd
 from celltwin.core import Alarm, Kind, Level, PackState, Quality, Reading, Severity, StageError, load_pack
 from celltwin.schema import attribute_name, cell_array_name
 from celltwin.stage import LiveLayer, build_pack_stage, prim_paths, remove_module
-from celltwin.stage import live_layer as live_layer_module
 
 PACKS = Path(__file__).resolve().parents[3] / "data" / "packs"
 SPEC = load_pack(PACKS / "leaf_3_modules.toml")
@@ -259,9 +258,9 @@ def test_one_step_is_one_notice(stage):
     assert len(notices) == 1
 
 
-def test_a_step_writes_no_more_than_its_budget_and_the_rest_follows(stage, monkeypatch):
-    monkeypatch.setattr(live_layer_module, "CELL_WRITES_A_STEP", 20)
-    live = LiveLayer(stage, SPEC, deadbands={"temperature": 0.0})
+def test_a_step_writes_no_more_than_its_budget_and_the_rest_follows(stage):
+    live = LiveLayer(stage, SPEC, deadbands={"temperature": 0.0}, cell_writes_a_step=20)
+    live.select([SPEC.n_cells - 1])  # never waits
     name = attribute_name(Kind.ESTIMATED, "temperature")
     live.publish(image(cell_reading(300.0 + RAMP)))
     state = image(cell_reading(301.0 + RAMP, time=2.0), time=2.0)
@@ -270,8 +269,9 @@ def test_a_step_writes_no_more_than_its_budget_and_the_rest_follows(stage, monke
     for _ in range(5):
         live.publish(state)
         counts.append(sum(authored(stage, path, name) for path in CELLS))
+        assert value(stage, CELLS[-1], name) == 301.0 + RAMP[-1]
 
-    assert 0 < counts[0] < SPEC.n_cells
+    assert 1 < counts[0] < SPEC.n_cells
     assert counts[-1] == SPEC.n_cells
 
 

@@ -124,7 +124,7 @@ def build_legend(quantity: str, lowest: float, highest: float) -> Legend:
     places = np.linspace(0.0, 1.0, 17)
     colours = palette[np.round(places * (len(palette) - 1)).astype(int)]
     low, high = found.to_display(lowest), found.to_display(highest)
-    step = _round_step((high - low) / 4.0)
+    step = _round_step((high - low) / 6.0)
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     marks = step * np.arange(math.ceil(low / step - 1e-6), math.floor(high / step + 1e-6) + 1)
     return Legend(

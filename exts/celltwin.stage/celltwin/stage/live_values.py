@@ -100,7 +100,8 @@ class ElementValues:
             moved = np.abs(values - self._origin) > wanted.deadband
         moved |= (quality != self._origin_quality) & np.isfinite(self._origin)
         moved |= shown & np.isnan(values) & np.isfinite(self._numbers[None])
-        chosen = self._choose((exact & _differ(values, self._numbers[None])) | (moved & wanted.present), budget)
+        first = exact & _differ(values, self._numbers[None])
+        chosen = self._choose(first, moved & wanted.present & ~first, budget)
         spent = self._put(None, chosen, values[chosen].tolist(), blocks)
         self._numbers[None][chosen] = self._origin[chosen] = values[chosen]
         self._origin_quality[chosen] = quality[chosen]
@@ -144,18 +145,16 @@ class ElementValues:
         self._detailed = exact
         return spent
 
-    def _choose(self, mask: NDArray[np.bool_], budget: int) -> NDArray[np.int64]:
-        """Return the marked prims that the budget allows, going on where the last step stopped."""
-        chosen = np.nonzero(mask)[0]
-        new = int(np.count_nonzero(~self._columns[None].held[chosen]))
-        allowed = max(0, budget) if not new else max(0, budget // _CREATION)
-        if chosen.size <= allowed:
-            return chosen
-        first = int(np.searchsorted(chosen, self._start))
-        chosen = np.concatenate([chosen[first:], chosen[:first]])[:allowed]
-        if chosen.size:
-            self._start = int(chosen[-1]) + 1
-        return np.sort(chosen)
+    def _choose(self, first: NDArray[np.bool_], others: NDArray[np.bool_], budget: int) -> NDArray[np.int64]:
+        """Return all of the first, and of the others what the budget allows, going on where the last step stopped."""
+        chosen, rest = np.nonzero(first)[0], np.nonzero(others)[0]
+        price = _CREATION if not self._columns[None].held[rest].all() else 1
+        allowed = max(0, budget - chosen.size) // price
+        if rest.size > allowed:
+            start = int(np.searchsorted(rest, self._start))
+            rest = np.concatenate([rest[start:], rest[:start]])[:allowed]
+            self._start = int(rest[-1]) + 1 if rest.size else self._start
+        return np.sort(np.concatenate([chosen, rest]))
 
     def _put(
         self, facet: str | None, indices: NDArray[np.int64], values: Sequence[object], blocks: ChangeBlocks

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from celltwin.core import Array, PackSpec, RecordingError, find_quantity, lay_ou
 from .cell_geometry import Part, shape_cell
 from .heat_map import ALARM_COLOUR, Legend, build_legend, fit_range, map_colours
 from .materials import SURFACES
-from .meshes import Mesh, join
+from .meshes import Mesh, join, turn
 from .module_geometry import shape_busbars, shape_cooling, shape_housing
 
 if TYPE_CHECKING:
@@ -116,31 +115,35 @@ def render_pack(
 
 
 def _add_cells(plotter: pyvista.Plotter, spec: PackSpec, colours: NDArray[np.floating]) -> None:
-    parts = [
-        # What would be bare metal or plastic takes the colour too, but for poles and tabs: more to see.
-        replace(part, surface="CellSkin") if part.surface in ("Steel", "Insulator") and part.name != "Cap" else part
-        for part in shape_cell(spec.cell).parts
-    ]
     centres = lay_out(spec).cells_in_module
-    bytes_each = np.round(255.0 * colours).astype(np.uint8).reshape(spec.n_modules, -1, 3)
-    for index in range(spec.n_modules):
-        for part in parts:
-            mesh = _repeat(part.mesh, centres)
-            painted = SURFACES[part.surface].painted
-            paint = np.repeat(bytes_each[index], part.mesh.counts.size, axis=0) if painted else None
-            _add_part(plotter, _place(spec, index, mesh), part.surface, paint=paint)
+    shades = np.round(255.0 * colours).astype(np.uint8)
+    for part in _cell_parts(spec):
+        block = _repeat(part.mesh, centres)
+        every = join([_place(spec, index, block) for index in range(spec.n_modules)])
+        painted = SURFACES[part.surface].painted
+        paint = np.repeat(shades, part.mesh.counts.size, axis=0) if painted else None
+        _add_part(plotter, every, part.surface, paint=paint)
+
+
+def _cell_parts(spec: PackSpec) -> list[Part]:
+    """Return the pieces of a cell as a picture of a whole pack needs them: plain cylinders, more of them painted."""
+    if spec.cell.format != "cylindrical":
+        return list(shape_cell(spec.cell).parts)
+    radius, half = spec.cell.diameter / 2.0, spec.cell.height / 2.0
+    rim = 0.12 * radius
+    body = [(0.9 * radius, -half), (radius, rim - half), (radius, half - 2.0 * rim), (0.85 * radius, half - rim)]
+    pole = [(0.34 * radius, half - 2.0 * rim), (0.34 * radius, half - 0.2 * rim), (0.26 * radius, half)]
+    return [Part("Body", turn(body, sides=18), "CellSkin"), Part("Pole", turn(pole, sides=10), "Steel")]
 
 
 def _add_structure(plotter: pyvista.Plotter, spec: PackSpec) -> None:
-    structure: list[tuple[Part, float]] = [(part, 0.35) for part in shape_housing(spec)]
-    structure += [(part, 1.0) for part in shape_cooling(spec)]
+    shown = [(part, 0.35) for part in shape_housing(spec)] + [(part, 1.0) for part in shape_cooling(spec)]
     if spec.layout.pattern == "stack":  # elsewhere busbars would cover the cells
-        structure += [(part, 1.0) for part in shape_busbars(spec)]
-    for surface in dict.fromkeys(part.surface for part, _ in structure):
-        meshes = [(part.mesh, opacity) for part, opacity in structure if part.surface == surface]
-        joined = join([mesh for mesh, _ in meshes])
-        for index in range(spec.n_modules):
-            _add_part(plotter, _place(spec, index, joined), surface, opacity=meshes[0][1])
+        shown += [(part, 1.0) for part in shape_busbars(spec)]
+    for surface, opacity in dict.fromkeys((part.surface, opacity) for part, opacity in shown):
+        block = join([part.mesh for part, _ in shown if part.surface == surface])
+        every = join([_place(spec, index, block) for index in range(spec.n_modules)])
+        _add_part(plotter, every, surface, opacity=opacity)
 
 
 def _add_part(
@@ -210,9 +213,7 @@ def _add_scale(plotter: pyvista.Plotter, spec: PackSpec, legend: Legend, size: t
 
     unit = size[1] / 1000.0
     table = pyvista.LookupTable()
-    steps = map_colours(
-        np.linspace(legend.lowest, legend.highest, 256), legend.lowest, legend.highest, quantity=legend.quantity
-    )
+    steps = map_colours(np.linspace(0.0, 1.0, 256), 0.0, 1.0, quantity=legend.quantity)
     table.values = np.concatenate([np.round(255.0 * steps), np.full((256, 1), 255.0)], axis=1).astype(np.uint8)
     found = find_quantity(legend.quantity)
     low, high = found.to_display(legend.lowest), found.to_display(legend.highest)
@@ -223,7 +224,7 @@ def _add_scale(plotter: pyvista.Plotter, spec: PackSpec, legend: Legend, size: t
     actor.mapper.lookup_table = table
     actor.mapper.scalar_range = (low, high)
     decimals = len(legend.ticks[0][1].partition(".")[2])
-    plotter.add_scalar_bar(
+    bar = plotter.add_scalar_bar(
         title=f"{legend.title}\n",
         mapper=actor.mapper,
         n_labels=len(legend.ticks),
@@ -238,6 +239,13 @@ def _add_scale(plotter: pyvista.Plotter, spec: PackSpec, legend: Legend, size: t
         label_font_size=int(20 * unit),
         font_family="arial",
     )
+    from vtkmodules.vtkCommonCore import vtkDoubleArray
+
+    marks = vtkDoubleArray()
+    for place, _ in legend.ticks:  # where they are round, not where VTK would space them
+        marks.InsertNextValue(low + place * (high - low))
+    bar.SetUseCustomLabels(True)
+    bar.SetCustomLabels(marks)
 
 
 def _add_lights(plotter: pyvista.Plotter) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pxr import Sdf, Tf, Usd, UsdGeom, UsdPhysics, Vt
+from pxr import Sdf, Usd, UsdGeom, UsdPhysics, Vt
 
 from celltwin.core import Array, Level, ModuleSpec, PackSpec, StageError, element_uuid, lay_out
 from celltwin.schema import value_schema
 
 from .authoring import add_attribute, add_prim, apply_schemas, put_fields, put_placement
+from .layer_files import create_layer, save_layer
 from .materials import add_materials
 from .prototypes import SHOWN_QUANTITIES, add_prototypes
 from .scene_paths import (
@@ -46,13 +47,13 @@ def build_pack_stage(spec: PackSpec, path: str | Path | None = None) -> Usd.Stag
     StageError
         If the file cannot be written.
     """
-    layer = Sdf.Layer.CreateAnonymous(f"{spec.name}.usda") if path is None else _new_layer(Path(path))
+    layer = Sdf.Layer.CreateAnonymous(f"{spec.name}.usda") if path is None else create_layer(Path(path))
     with Sdf.ChangeBlock():
         _put_stage_metadata(layer)
         layer.defaultPrim = spec.name
         _add_pack(layer, spec)
     if path is not None:
-        _save(layer)
+        save_layer(layer, Path(path))
     return Usd.Stage.Open(layer)
 
 
@@ -96,36 +97,6 @@ def build_pack(stage: Usd.Stage, spec: PackSpec) -> Usd.Prim:
             stage.GetRootLayer().defaultPrim = spec.name
         _add_pack(layer, spec)
     return stage.GetPrimAtPath(root)
-
-
-def _new_layer(path: Path) -> Sdf.Layer:
-    if path.suffix not in (".usd", ".usda", ".usdc"):
-        raise StageError(f"{path.name!r} is not a USD file name", where=str(path), remedy="End it in .usd or .usda")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        layer = Sdf.Layer.Find(str(path)) or Sdf.Layer.CreateNew(str(path))
-        layer.Clear()
-    except (OSError, Tf.ErrorException, AttributeError) as error:
-        raise StageError(
-            f"the stage cannot be written ({_first_line(error)})", where=str(path), remedy="Name a writable folder"
-        ) from None
-    return layer
-
-
-def _save(layer: Sdf.Layer) -> None:
-    try:
-        layer.Save()
-    except Tf.ErrorException as error:
-        raise StageError(
-            f"the stage cannot be written ({_first_line(error)})",
-            where=layer.identifier,
-            remedy="Check the folder's permissions and free space",
-        ) from None
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0].rsplit(" : ", 1)[-1].strip("'") if lines else type(error).__name__
 
 
 def _put_stage_metadata(layer: Sdf.Layer) -> None:

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from pxr import Sdf, Tf, Usd
+from pxr import Sdf, Usd
 
 from celltwin.core import DataMappingSpec, Level, ModuleSpec, PackSpec, SensorSpec, SpecError, StageError
 
 from .authoring import find_prim, put_attribute, put_placement, put_targets
 from .build import add_module_prim
+from .layer_files import save_layer_as
 from .read import find_pack, module_prims, read_pack, sensor_prims
 from .scene_paths import MODULES, SENSORS, cell_name, group_name, prim_paths
 from .sensors import carried_sensors, marker_names, put_pack_extents, put_sensors
@@ -178,30 +179,7 @@ def save_stage(stage: Usd.Stage, path: str | Path) -> None:
     StageError
         If the file cannot be written.
     """
-    path = Path(path)
-    layer = stage.GetRootLayer()
-    if path.suffix not in (".usd", ".usda", ".usdc"):
-        raise StageError(f"{path.name!r} is not a USD file name", where=str(path), remedy="End it in .usd or .usda")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        own = not layer.anonymous and Path(layer.realPath).resolve() == path.resolve()
-        saved = layer.Save() if own else _export(layer, path)
-    except (OSError, Tf.ErrorException) as error:
-        raise StageError(
-            f"the stage cannot be written ({' '.join(str(error).split())[-160:]})",
-            where=str(path),
-            remedy="Name a writable folder with free space",
-        ) from None
-    if not saved:
-        raise StageError("the stage cannot be written", where=str(path), remedy="Name a writable folder")
-
-
-def _export(layer: Sdf.Layer, path: Path) -> bool:
-    opened = Sdf.Layer.Find(str(path.resolve()))
-    if opened is not None:  # somebody has that file open: they must see the new content
-        opened.TransferContent(layer)
-        return bool(opened.Save())
-    return bool(layer.Export(str(path)))
+    save_layer_as(stage.GetRootLayer(), Path(path))
 
 
 def _edit_layer(stage: Usd.Stage) -> Sdf.Layer:

@@ -25,6 +25,8 @@ from celltwin.core import (
 )
 from celltwin.schema import camel_case
 
+from .layer_files import describe_usd_error
+
 __all__ = ["find_pack", "has_pack", "module_prims", "open_pack_stage", "read_pack", "sensor_prims"]
 
 _QUANTITY_KEYS = {quantity.usd_name: quantity.key for quantity in QUANTITIES.values()}
@@ -46,9 +48,10 @@ def open_pack_stage(path: str | Path) -> Usd.Stage:
     try:
         stage = Usd.Stage.Open(str(path))
     except Tf.ErrorException as error:
-        reason = " ".join(str(error).split())
         raise StageError(
-            f"not a USD file ({reason[-160:].strip()})", where=str(path), remedy="Give a .usd, .usda or .usdc file"
+            f"not a USD file ({describe_usd_error(error)})",
+            where=str(path),
+            remedy="Give a .usd, .usda or .usdc file",
         ) from None
     find_pack(stage)
     return stage

@@ -65,6 +65,7 @@ class OmniUiWindow:
 
         window = tomllib.loads(kit_file.read_text())["settings"]["app"]["window"]
         self._standalone = standalone
+        self._resting_until = 0.0
         standalone.init(window["title"], window["width"], window["height"])
 
     @property
@@ -75,8 +76,13 @@ class OmniUiWindow:
         return bool(_ui._standalone_should_close())
 
     def draw(self) -> None:
-        """Handle input and draw one frame."""
+        """Handle input and draw one frame; slow drawing pauses, so that at least half of the time is the twin's."""
+        begun = time.monotonic()
+        if begun < self._resting_until:
+            return
         self._standalone._tick_one_frame()
+        ended = time.monotonic()
+        self._resting_until = ended + (ended - begun)
 
     def close(self) -> None:
         """Release the window; the app must have shut down before."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from celltwin.core import Advice, Command, Kind, Level, Mode, PackSpec, PackState, Reading, load_pack
 from celltwin.panels import prepare_omni_ui
 from tools.bench.figures import Figures, main
+
+if TYPE_CHECKING:
+    from celltwin.panels.desk import Desk
 
 __all__ = ["run"]
 
@@ -93,10 +98,8 @@ def run() -> Figures:
         rate = 1.0 / float(np.median(_times(orbit)))
         figures.add(f"frames of a moving camera, cells as {detail.value}", rate, "1/s")
     view.look(fitted)
-    view.begin_motion()
-    rate = 1.0 / float(np.median(_times(orbit)[5:]))
-    view.end_motion()
-    figures.add("frames while the mouse orbits the fitted pack", rate, "1/s", target=10.0, at_least=True)
+    frame()
+    figures.add("frames while the mouse orbits the fitted pack", _drag_rate(desk), "1/s", target=10.0, at_least=True)
     view.look(fitted)
     frame()
 
@@ -111,7 +114,7 @@ def run() -> Figures:
         taken = _times(feed(show), prepare=lambda _: draw())
         figures.add(f"live update, {name}", 1e3 * float(np.median(taken)), "ms", target=10.0)
     taken = _times(feed(view.show), prepare=lambda _: draw())
-    figures.add("live update, 2,800 cells recoloured", 1e3 * float(np.median(taken)), "ms", target=20.0)
+    figures.add("live update, 2,800 cells recoloured", 1e3 * float(np.median(taken)), "ms", target=10.0)
 
     view.window.visible = False
     frame()
@@ -120,6 +123,26 @@ def run() -> Figures:
     desk.destroy()
     standalone.shutdown()
     return figures
+
+
+def _drag_rate(desk: Desk) -> float:
+    """Return frames a second in the second half of a drag across the view."""
+    from omni.ui.testing import mouse_drag
+
+    shown = desk.pack_view.scene.view if desk.pack_view.scene is not None else None
+    assert shown is not None
+    x, y = shown.screen_position_x + 0.3 * shown.computed_width, shown.screen_position_y + 0.5 * shown.computed_height
+    stamps: list[float] = []
+
+    async def drag() -> None:
+        moving = asyncio.ensure_future(mouse_drag(x, y, x + 0.4 * shown.computed_width, y + 20.0, steps=FRAMES))
+        while not moving.done():
+            desk.refresh()
+            stamps.append(time.perf_counter())
+            await asyncio.sleep(0)
+
+    asyncio.run(drag())
+    return 1.0 / float(np.median(np.diff(stamps[len(stamps) // 2 : -4])))
 
 
 def _times(act: Callable[[int], None], prepare: Callable[[int], None] = lambda _: None) -> list[float]:

@@ -29,8 +29,9 @@ TITLE = "Pack View"
 LEFT, RIGHT, MIDDLE = 0, 1, 2
 # Turn of the camera for a drag across half the view [rad].
 ORBIT_SPEED = 1.8
-# Frames slower than this draw groups as boxes while the mouse moves the camera [s].
-SLOW_FRAME = 0.1
+# Time between two frames of a drag that makes the rest of it draw boxes, if it comes twice [s]; a mouse that rests
+# for longer than the second says nothing about the machine.
+SLOW_FRAME, RESTING_MOUSE = 0.1, 0.8
 # A press that moves less than this part of the view's half height is a click.
 CLICK_REACH = 0.01
 CARD_WIDTH = 350
@@ -63,10 +64,9 @@ class PackView:
         self._sent: tuple[OrbitCamera | None, float, bool] | None = None
         self._travel = 0.0
         self._spread = True
-        self._moving = False
         self._hurried = False
-        self._frame_time = 0.0
-        self._shown_at = 0.0
+        self._slow_frames = 0
+        self._moved_at = 0.0
         self.window = open_window(TITLE, 1040, 560, self._build)
 
     @property
@@ -114,7 +114,6 @@ class PackView:
             return
         if twin is None or self._scene is None:
             return
-        self._watch_frames()
         self._place_camera()
         if twin.state is not None and twin.state is not self._state:
             self._state = twin.state
@@ -204,7 +203,7 @@ class PackView:
             sc.Screen(
                 gestures=[
                     self._drag(LEFT, self._on_orbit, self._on_orbit_ended),
-                    *(self._drag(button, self._on_pan, lambda _: self.end_motion()) for button in (MIDDLE, RIGHT)),
+                    *(self._drag(button, self._on_pan, self._on_ended) for button in (MIDDLE, RIGHT)),
                     sc.ScrollGesture(on_ended_fn=self._on_scroll),
                 ]
             )
@@ -213,7 +212,7 @@ class PackView:
     def _drag(self, button: int, on_changed: OnShape, on_ended: OnShape) -> sc.DragGesture:
         return sc.DragGesture(
             mouse_button=button,
-            on_began_fn=lambda _: self.begin_motion(),
+            on_began_fn=self._on_began,
             on_changed_fn=on_changed,
             on_ended_fn=on_ended,
         )
@@ -319,39 +318,39 @@ class PackView:
     def _drawn_spec(self, spec: PackSpec) -> PackSpec:
         return spread_stacks(spec) if self._spread else spec
 
-    def _watch_frames(self) -> None:
-        """Follow how long frames take; once they are slow, a camera in motion hurries until it rests."""
-        now = time.perf_counter()
-        self._frame_time += 0.3 * (min(now - self._shown_at, 1.0) - self._frame_time)
-        self._shown_at = now
-        self._hurried = self._moving and (self._hurried or self._frame_time > SLOW_FRAME)
-
     def _on_quantity(self, model: ui.AbstractValueModel) -> None:
         self.choose_quantity(MAP_QUANTITIES[model.as_int])
 
-    def begin_motion(self) -> None:
-        """Say that the camera starts to move: detail may give way to speed."""
-        self._travel, self._moving = 0.0, True
+    def _on_began(self, _shape: sc.AbstractShape) -> None:
+        self._travel, self._slow_frames, self._moved_at = 0.0, 0, time.perf_counter()
 
-    def end_motion(self) -> None:
-        """Say that the camera rests."""
-        self._moving = False
-
-    def _on_orbit(self, shape: sc.AbstractShape) -> None:
+    def _on_moved(self, shape: sc.AbstractShape) -> tuple[float, float]:
+        """Return how far the mouse moved, right and up; on a slow machine let speed win over detail."""
+        now = time.perf_counter()
+        slow = SLOW_FRAME < now - self._moved_at < RESTING_MOUSE
+        self._slow_frames, self._moved_at = self._slow_frames + 1 if slow else 0, now
+        self._hurried = self._hurried or self._slow_frames > 1
         right, up = shape.gesture_payload.mouse_moved
         self._travel += abs(right) + abs(up)
+        return float(right), float(up)
+
+    def _on_ended(self, _shape: sc.AbstractShape) -> None:
+        self._hurried = False
+
+    def _on_orbit(self, shape: sc.AbstractShape) -> None:
+        right, up = self._on_moved(shape)
         if self._camera is not None and self._travel > CLICK_REACH:
             self._camera = self._camera.orbited(-ORBIT_SPEED * right * self._aspect(), -ORBIT_SPEED * up)
 
     def _on_orbit_ended(self, shape: sc.AbstractShape) -> None:
-        self.end_motion()
+        self._on_ended(shape)
         if self._travel > CLICK_REACH or self._camera is None or self._spec is None:
             return
         x, y = shape.gesture_payload.mouse
         self.select(pick_cell(self._drawn_spec(self._spec), *self._camera.ray(x, y, self._aspect())))
 
     def _on_pan(self, shape: sc.AbstractShape) -> None:
-        right, up = shape.gesture_payload.mouse_moved
+        right, up = self._on_moved(shape)
         if self._camera is not None:
             self._camera = self._camera.panned(right * self._aspect(), up)
 

@@ -47,9 +47,9 @@ def image(spec, time, current, voltage=3.7):
 
 
 def test_rates_become_pack_currents_positive_on_discharge(spec, duty):
-    discharging = command_of(duty, DutyProgress(step=0), 0.0, spec)
-    resting = command_of(duty, DutyProgress(step=1), 0.0, spec)
-    charging = command_of(duty, DutyProgress(step=2), 0.0, spec)
+    discharging = command_of(duty, DutyProgress(step=0), image(spec, 0.0, 0.0), spec)
+    resting = command_of(duty, DutyProgress(step=1), image(spec, 0.0, 0.0), spec)
+    charging = command_of(duty, DutyProgress(step=2), image(spec, 0.0, 0.0), spec)
 
     assert discharging.pack_current == pytest.approx(65.0)
     assert resting.pack_current == 0.0
@@ -89,8 +89,16 @@ def test_a_charge_goes_on_at_the_voltage_limit_until_the_current_has_fallen(spec
     assert next_progress(duty, charging, image(spec, 10.0, -3.0, voltage=4.2), spec).step == 3
 
 
+def test_at_the_voltage_limit_the_duty_asks_for_little_more_than_what_flows(spec, duty):
+    full = command_of(duty, DutyProgress(step=2), image(spec, 0.0, -20.0, voltage=4.199), spec)
+    filling = command_of(duty, DutyProgress(step=2), image(spec, 0.0, -20.0, voltage=4.1), spec)
+
+    assert -21.0 < full.pack_current < -20.0
+    assert filling.pack_current == pytest.approx(-32.5)
+
+
 def test_a_finished_duty_rests(spec, duty):
-    assert command_of(duty, DutyProgress(step=3), 0.0, spec).pack_current == 0.0
+    assert command_of(duty, DutyProgress(step=3), image(spec, 0.0, 0.0), spec).pack_current == 0.0
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,8 @@ __all__ = ["Duty", "DutyProgress", "DutyStep", "command_of", "load_duty", "next_
 KINDS = ("discharge", "charge", "rest")
 # A charge has reached its voltage when the highest group is this near to the limit [V].
 VOLTAGE_REACHED = 0.010
+# At the limit the duty asks for what flows, times the first, plus the second [1/h].
+TAPER_HEADROOM, TAPER_STEP = 1.01, 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,15 +138,22 @@ def next_progress(duty: Duty, progress: DutyProgress, state: PackState, spec: Pa
     return DutyProgress(step=progress.step + 1, started=state.time, time=state.time)
 
 
-def command_of(duty: Duty, progress: DutyProgress, time: float, spec: PackSpec) -> Command:
-    """Return the set-points that the duty asks for: current, design flow, no balancing."""
+def command_of(duty: Duty, progress: DutyProgress, state: PackState, spec: PackSpec) -> Command:
+    """Return the set-points that the duty asks for: current, design flow, no balancing.
+
+    A charge is at constant current until the highest group reaches its limit; from there on the converter holds the
+    voltage, and the duty asks for little more than what still flows.
+    """
     current = 0.0
     if progress.step < len(duty.steps):
         step = duty.steps[progress.step]
         sign = {"discharge": 1.0, "charge": -1.0, "rest": 0.0}[step.kind]
         current = sign * step.rate * spec.capacity
+        if step.kind == "charge" and _at_voltage_limit(state, spec):
+            flowing = max(-_measured_current(state), 0.0)
+            current = -min(-current, TAPER_HEADROOM * flowing + TAPER_STEP * spec.capacity)
     return Command(
-        time=time,
+        time=state.time,
         pack_current=current,
         coolant_flow=np.full(spec.n_modules, spec.cooling.flow),
         balancing_current=np.zeros(spec.n_groups),
@@ -157,15 +166,20 @@ def _ended(step: DutyStep, progress: DutyProgress, state: PackState, spec: PackS
         return True
     if step.until_charge and progress.charge >= step.until_charge * spec.capacity:
         return True
+    if step.kind == "discharge":
+        voltage = state.get(Kind.MEASURED, "voltage", Level.GROUP)
+        known = voltage is not None and np.isfinite(voltage.values).any()
+        return bool(known and np.nanmin(voltage.values) <= spec.cell.lowest_voltage + VOLTAGE_REACHED)
+    if step.kind == "charge" and step.until_rate:
+        return _at_voltage_limit(state, spec) and 0.0 <= -current <= step.until_rate * spec.capacity
+    return False
+
+
+def _at_voltage_limit(state: PackState, spec: PackSpec) -> bool:
     voltage = state.get(Kind.MEASURED, "voltage", Level.GROUP)
     if voltage is None or not np.isfinite(voltage.values).any():
         return False
-    if step.kind == "discharge":
-        return bool(np.nanmin(voltage.values) <= spec.cell.lowest_voltage + VOLTAGE_REACHED)
-    if step.kind == "charge":
-        full = np.nanmax(voltage.values) >= spec.cell.highest_voltage - VOLTAGE_REACHED
-        return bool(full and step.until_rate and 0.0 <= -current <= step.until_rate * spec.capacity)
-    return False
+    return bool(np.nanmax(voltage.values) >= spec.cell.highest_voltage - VOLTAGE_REACHED)
 
 
 def _measured_current(state: PackState) -> float:

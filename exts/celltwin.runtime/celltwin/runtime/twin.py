@@ -39,6 +39,8 @@ _logger = logging.getLogger(__name__)
 
 # The loop gives control back to Kit after this long [s].
 STEP_BUDGET = 0.050
+# A current that moved less since the last entry is not logged again, such as the taper at constant voltage [1/h].
+LOGGED_CHANGE = 0.05
 
 
 class Assimilates(Protocol):
@@ -148,6 +150,7 @@ class TwinRuntime:
         self.state: PackState | None = None
         self.advice: Advice | None = None
         self.command: Command | None = None
+        self._logged: Command | None = None
         self.duty = duty
         self.progress = DutyProgress()
         self.finished = False
@@ -297,7 +300,7 @@ class TwinRuntime:
         self.progress = next_progress(self.duty, self.progress, state, self.spec)
         if self.progress.step >= len(self.duty.steps):
             self.finished = True
-        asked = command_of(self.duty, self.progress, state.time, self.spec)
+        asked = command_of(self.duty, self.progress, state, self.spec)
         approved = self._approved if self.mode is Mode.ADVISE else self.advice
         mode = Mode.AUTONOMOUS if self.mode is Mode.ADVISE and approved is not None else self.mode
         if approved is not None and approved.time <= self._rejected_time:
@@ -306,17 +309,18 @@ class TwinRuntime:
         reviewed = self.parts.shield.review(chosen, state)
         if before != self.progress.step or self._differs(reviewed):
             self.parts.folder.append("commands.jsonl", _command_entry(reviewed, asked, self.mode))
+            self._logged = reviewed
         self.command = reviewed
         self.parts.source.command(reviewed)
 
     def _differs(self, command: Command) -> bool:
-        last = self.command
+        last = self._logged
         return (
             last is None
-            or abs(last.pack_current - command.pack_current) > 1e-3
+            or abs(last.pack_current - command.pack_current) > LOGGED_CHANGE * self.spec.capacity
             or not np.allclose(last.coolant_flow, command.coolant_flow, atol=1e-5)
             or not np.allclose(last.balancing_current, command.balancing_current, atol=1e-5)
-            or last.interventions != command.interventions
+            or bool(last.interventions) != bool(command.interventions)
         )
 
     def _accept_advice(self, advice: Advice) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from celltwin.core import Kind, Level, Quality, Reading
+from celltwin.core import Kind, Level, PackState, Quality, Reading
 from celltwin.panels import cell_card
 
 
@@ -36,7 +36,12 @@ def test_kinds_stand_side_by_side_with_interval_and_quality(leaf, leaf_state):
     ]
 
 
-def test_nothing_known_gives_an_empty_card(leaf, leaf_state):
-    from celltwin.core import PackState
+def test_the_voltage_of_a_module_is_not_a_cells(leaf):
+    module = Reading.at(Kind.ESTIMATED, "voltage", Level.MODULE, np.array([7.8, 7.7, 7.8]), 1.0, provenance="test")
+    state = PackState(time=1.0, step=1, readings={module.key: module})
 
+    assert cell_card(state, leaf, 5) == ()
+
+
+def test_nothing_known_gives_an_empty_card(leaf, leaf_state):
     assert cell_card(PackState(time=0.0, step=0), leaf, 0) == ()

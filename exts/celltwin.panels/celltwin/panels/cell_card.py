@@ -13,6 +13,13 @@ from .display_text import QUALITY_LABELS, show_value
 
 __all__ = ["CardRow", "cell_card"]
 
+# Levels whose value is a cell's too: a group's voltage is, a module's or a group's current is not.
+_SHARED = {
+    "voltage": (Level.GROUP,),
+    "temperature": (Level.GROUP, Level.MODULE),
+    "soc": (Level.GROUP, Level.MODULE),
+    "soh": (Level.GROUP, Level.MODULE),
+}
 CARD_QUANTITIES = ("temperature", "voltage", "current", "soc", "soh", "capacity", "resistance")
 
 
@@ -39,9 +46,7 @@ def cell_card(state: PackState, spec: PackSpec, cell: int) -> tuple[CardRow, ...
 
 
 def _row(state: PackState, spec: PackSpec, cell: int, quantity: str, kind: Kind) -> CardRow | None:
-    for level in (Level.CELL, Level.GROUP, Level.MODULE):
-        if level is not Level.CELL and quantity not in ("temperature", "voltage", "soc", "soh"):
-            continue  # a group's current or capacity is not a cell's
+    for level in (Level.CELL, *_SHARED.get(quantity, ())):
         reading = state.get(kind, quantity, level)
         element = cell * spec.size(level) // spec.n_cells
         if reading is None or not np.isfinite(reading.values[element]):

@@ -189,7 +189,7 @@ class PackScene:
             tints = np.array([rgb(ALARM_COLOURS[Severity(int(level))]) for level in urgency[first]])
             self._mark(alarmed[first], tints)
         if self._selected is not None:
-            self._mark(np.array([self._selected]), np.array([rgb(PALETTE["strong"])]), margin=0.6)
+            self._mark(np.array([self._selected]), np.array([rgb(PALETTE["strong"])]), margin=0.25)
             with self._marks:
                 self._build_name(self._selected)
 

@@ -27,6 +27,7 @@ __all__ = ["EXIT_FAILED", "EXIT_INTERRUPTED", "TwinJob"]
 
 _logger = logging.getLogger(__name__)
 
+TRUTH_FILE = "truth.json"
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
 
@@ -165,10 +166,12 @@ class TwinJob:
     def _end(self, how: str) -> None:
         self._wall = time.monotonic() - self.begun
         self._ended = how
+        self.phase = "done"
         self.twin.close()
         if self.twin.failure is not None:
             self.exit_code = EXIT_FAILED
         try:
+            self._write_truth()
             self.folder.write_json("summary.json", self._summary())
         except CelltwinError as error:
             self.twin.failure = self.twin.failure or error
@@ -179,6 +182,13 @@ class TwinJob:
             self._report = self._reporter.submit("write")
         else:
             self.close()
+
+    def _write_truth(self) -> None:
+        """Keep what only a simulated plant knows, for the report to judge predictions by."""
+        truth = getattr(self.twin.parts.source, "truth", None)
+        if truth is not None:
+            soh = [round(float(value), 5) for value in truth.soh]
+            self.folder.write_json(TRUTH_FILE, {"provenance": truth.provenance, "soh": soh})
 
     def _finish_report(self) -> None:
         if self._report is None or not self._report.done():
@@ -193,7 +203,6 @@ class TwinJob:
     def _summary(self) -> dict[str, Any]:
         twin, parts = self.twin, self.twin.parts
         simulated = twin.state.time if twin.state is not None else 0.0
-        truth = getattr(parts.source, "truth", None)
         return {
             "celltwin": _version("celltwin"),
             "host": self.host,
@@ -245,7 +254,7 @@ class TwinJob:
                 tier.name: {"answers": tier.answers, "problems": tier.problems}
                 for tier in (parts.prediction, parts.prescription)
             },
-            "truth": truth() if callable(truth) else None,
+            "truth": TRUTH_FILE if (self.folder.path / TRUTH_FILE).exists() else None,
         }
 
 

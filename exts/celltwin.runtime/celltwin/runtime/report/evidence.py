@@ -65,6 +65,8 @@ class Evidence:
         Lines of the logs.
     history : History
         Parquet files.
+    true_soh : ndarray of shape (n_cells,) or None
+        State of health that the simulated plant knows [1]; None for a recording.
     """
 
     folder: Path
@@ -73,6 +75,7 @@ class Evidence:
     advice: list[dict[str, Any]]
     commands: list[dict[str, Any]]
     history: History
+    true_soh: Array | None
 
     def series(self, quantity: str, *choices: tuple[Kind, Level]) -> Series | None:
         """Return the first of the choices that has values, or None."""
@@ -106,7 +109,14 @@ def load_evidence(folder: Path) -> Evidence:
         advice=_lines(folder / "advice.jsonl"),
         commands=_lines(folder / "commands.jsonl"),
         history=read_history(folder / "history"),
+        true_soh=_truth(folder, summary),
     )
+
+
+def _truth(folder: Path, summary: dict[str, Any]) -> Array | None:
+    if not summary.get("truth"):
+        return None
+    return np.asarray(json.loads((folder / summary["truth"]).read_text(encoding="utf-8"))["soh"])
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

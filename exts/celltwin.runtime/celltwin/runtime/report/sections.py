@@ -227,8 +227,7 @@ def _health(evidence: Evidence) -> Section | None:
     predicted, quality = soh.values[step], soh.quality[step]
     trusted = quality == Quality.GOOD
     known = np.isfinite(predicted)
-    truth = evidence.summary.get("truth") or {}
-    true_soh = np.asarray(truth["soh"]) if truth.get("soh") is not None else None
+    true_soh = evidence.true_soh
     weakest = int(np.nanargmin(predicted))
     ids = evidence.spec.element_ids(Level.CELL)
     interval = 1.96 * soh.uncertainty[step][weakest]

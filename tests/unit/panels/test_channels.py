@@ -72,7 +72,7 @@ def test_soh_carries_a_95_percent_interval(leaf, leaf_state):
     shown = SHOW["soh"](leaf_state.updated(soh), leaf)
 
     assert shown.text == "90.0 %"
-    assert shown.note == "95 %: 88.0 to 92.0 %"
+    assert shown.note == "88.0 to 92.0 %"
 
 
 def test_the_weakest_is_the_lowest_soh_or_until_then_the_lowest_voltage(leaf, leaf_state):

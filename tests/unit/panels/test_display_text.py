@@ -20,6 +20,8 @@ def test_values_are_shown_in_display_units():
     assert show_value("soc", 0.5) == "50.0 %"
     assert show_value("soh", 0.912, unit=False) == "91.2"
     assert show_value("current", -2.5) == "-2.50 A"
+    assert show_value("current", -0.001) == "0.00 A"
+    assert show_value("temperature", 273.14) == "0.0 °C"
 
 
 @pytest.mark.parametrize("show", [lambda value: show_value("voltage", value), show_duration])

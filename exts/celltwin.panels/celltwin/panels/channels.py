@@ -39,9 +39,9 @@ class Shown:
 
 # A pack's terminals carry hundreds of volts and kilowatts: other decimals than a cell's.
 _PACK_FORMATS: dict[str, Callable[[float], str]] = {
-    "voltage": "{:.1f} V".format,
-    "current": "{:.1f} A".format,
-    "power": lambda value: f"{value / 1000.0:.2f} kW",
+    "voltage": lambda value: f"{value:.1f} V",
+    "current": lambda value: f"{round(value, 1) + 0.0:.1f} A",  # never "-0.0"
+    "power": lambda value: f"{round(value / 1000.0, 2) + 0.0:.2f} kW",
 }
 
 NOTHING = Shown(text=MISSING, note="no value yet", quality=None)
@@ -129,17 +129,21 @@ def _show_extreme(quantity: str, *, highest: bool) -> Callable[[PackState, PackS
         reading = finest_reading(state, quantity)
         if reading is None:
             return NOTHING
-        trusted = reading.usable()
-        chosen = trusted if trusted.any() else np.isfinite(reading.values)
-        worst = -np.inf if highest else np.inf
-        ranked = np.where(chosen, reading.values, worst)
-        element = int(np.argmax(ranked) if highest else np.argmin(ranked))
-        quality = Quality(int(reading.quality[element]))
-        name = spec.element_ids(reading.level)[element]
-        note = " · ".join(part for part in (name if reading.level is not Level.PACK else "", _flag(quality)) if part)
-        return Shown(text=show_value(quantity, float(reading.values[element])), note=note, quality=quality)
+        element, quality = _find_extreme(reading, highest=highest)
+        name = spec.element_ids(reading.level)[element] if reading.level is not Level.PACK else ""
+        text = show_value(quantity, float(reading.values[element]))
+        return Shown(text=text, note=_join(name, _flag(quality)), quality=quality)
 
     return show
+
+
+def _find_extreme(reading: Reading, *, highest: bool) -> tuple[int, Quality]:
+    """Return the element of the extreme trusted value, or of the extreme value where none is trusted."""
+    trusted = reading.usable()
+    chosen = trusted if trusted.any() else np.isfinite(reading.values)
+    ranked = np.where(chosen, reading.values, -np.inf if highest else np.inf)
+    element = int(np.argmax(ranked) if highest else np.argmin(ranked))
+    return element, Quality(int(reading.quality[element]))
 
 
 def _show_weakest(state: PackState, spec: PackSpec) -> Shown:
@@ -147,9 +151,10 @@ def _show_weakest(state: PackState, spec: PackSpec) -> Shown:
     for quantity in ("soh", "voltage"):
         reading = finest_reading(state, quantity)
         if reading is not None and reading.level is not Level.PACK:
-            shown = _show_extreme(quantity, highest=False)(state, spec)
-            label = find_quantity(quantity).label
-            return Shown(text=shown.note or MISSING, note=f"{label} {shown.text}", quality=shown.quality)
+            element, quality = _find_extreme(reading, highest=False)
+            name = spec.element_ids(reading.level)[element]
+            value = f"{find_quantity(quantity).label} {show_value(quantity, float(reading.values[element]))}"
+            return Shown(text=name, note=_join(value, _flag(quality)), quality=quality)
     return NOTHING
 
 
@@ -170,8 +175,12 @@ def _show_soh(state: PackState, _spec: PackSpec) -> Shown:
     note = _flag(quality)
     if np.isfinite(half):
         low, high = (show_value("soh", bound, unit=False) for bound in (max(value - half, 0.0), value + half))
-        note = f"95 %: {low} to {high} %" + (f" · {note}" if note else "")
+        note = _join(f"{low} to {high} %", note)
     return Shown(text=show_value("soh", value), note=note, quality=quality)
+
+
+def _join(*parts: str) -> str:
+    return " · ".join(part for part in parts if part)
 
 
 def _flag(quality: Quality) -> str:
@@ -183,7 +192,7 @@ PACK_CHANNELS: tuple[DisplayChannel, ...] = (
     DisplayChannel(key="current", label="Current", show=_show_pack("current")),
     DisplayChannel(key="power", label="Power", show=_show_pack("power")),
     DisplayChannel(key="soc", label="SOC", show=_show_pack("soc")),
-    DisplayChannel(key="soh", label="SOH", show=_show_soh),
+    DisplayChannel(key="soh", label="SOH (95 %)", show=_show_soh),
     DisplayChannel(key="hottest", label="Hottest cell", show=_show_extreme("temperature", highest=True)),
     DisplayChannel(key="lowest_voltage", label="Lowest voltage", show=_show_extreme("voltage", highest=False)),
     DisplayChannel(key="weakest", label="Weakest cell", show=_show_weakest),

@@ -33,7 +33,10 @@ def show_value(quantity: str, value: float, *, unit: bool = True) -> str:
     if not math.isfinite(value):
         return MISSING
     found = find_quantity(quantity)
-    return found.format(value) if unit else f"{found.to_display(value):.{found.decimals}f}"
+    shown = found.to_display(value)
+    if round(shown, found.decimals) == 0.0:
+        value, shown = (0.0 - found.display_offset) / found.display_scale, 0.0  # never "-0.00"
+    return found.format(value) if unit else f"{shown:.{found.decimals}f}"
 
 
 def show_duration(seconds: float) -> str:

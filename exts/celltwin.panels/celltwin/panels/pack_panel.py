@@ -149,8 +149,8 @@ class PackPanel:
 
     def _build_row(self, key: str, label: str) -> None:
         with ui.HStack(height=22):
-            ui.Label(label, name="faint", width=112)
-            value = ui.Label(MISSING, name="value_missing", width=108)
+            ui.Label(label, name="faint", width=104)
+            value = ui.Label(MISSING, name="value_missing", width=100)
             note = ui.Label("", name="note_good", elided_text=True)
         self._texts[key] = (value, note)
 

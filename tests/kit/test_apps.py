@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
 import tomllib
@@ -87,3 +88,26 @@ def test_only_the_app_with_windows_has_omni_ui(visited):
     app, report, _ = visited
 
     assert ("omni.ui" in report["modules"]) == (app == "desk")
+
+
+def test_ctrl_c_ends_a_run_with_everything_recorded_readable(tmp_path, kit_environment):
+    command = [sys.executable, str(ROOT / "tools/repo.py"), "launch", "headless", "--"]
+    command += ["--pack", str(ROOT / "data/packs/leaf_3_modules.toml"), "--speed", "1", "--step-period", "1"]
+    command += ["--out", str(tmp_path / "run")]
+    with subprocess.Popen(
+        command, env=kit_environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                if line.startswith("0:00:0"):  # the first step has been taken
+                    break
+            process.send_signal(signal.SIGINT)
+            out, _ = process.communicate(timeout=120)
+        finally:
+            process.kill()
+
+    assert process.returncode == 130, out
+    assert "interrupted; everything recorded so far is readable" in out
+    assert "Error" not in out
+    assert json.loads((tmp_path / "run/summary.json").read_text())["ended"] == "interrupted"

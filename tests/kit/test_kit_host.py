@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+import psutil
 import pytest
 
 QUIT_AT_ONCE = """
@@ -51,6 +52,28 @@ def test_a_worker_process_works_inside_kit_and_does_not_start_kit_again(probe_ap
     )
 
     assert app.run() == (0, "[('a', 2)]\nstopped\n", "")
+
+
+def test_a_worker_does_not_outlive_an_app_that_is_killed(probe_app):
+    app = probe_app(
+        """
+        def start(self):
+            from celltwin.core import BackgroundWorker
+            self.worker = BackgroundWorker("os:getenv", "HOME")
+            self.answer = self.worker.submit("upper")
+
+        def update(self, count):
+            if self.answer.done() and count > 0:
+                print(self.worker.process_id, flush=True)
+                self.answer = self.worker.submit("lower")
+        """
+    )
+    with app.start() as process:
+        assert process.stdout is not None
+        worker = psutil.Process(int(process.stdout.readline()))
+        process.kill()
+
+        worker.wait(timeout=30)  # raises where the worker lives on
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

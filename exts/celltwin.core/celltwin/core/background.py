@@ -6,6 +6,7 @@ import importlib
 import multiprocessing
 import os
 import signal
+import threading
 from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Any
 
@@ -49,6 +50,11 @@ class BackgroundWorker:
         """Done when the object has been built; raises what its factory raised."""
         return self._started
 
+    @property
+    def process_id(self) -> int | None:
+        """Process id of the worker; None before it has started."""
+        return next(iter(self._pool._processes or {}), None)
+
     def close(self) -> None:
         """End the worker, abandoning what it is doing; a second call does nothing."""
         processes = list((self._pool._processes or {}).values())  # the pool offers no way to stop a running call
@@ -60,9 +66,18 @@ class BackgroundWorker:
 def _build(factory: str, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
     global _resident
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, name="end with parent", daemon=True).start()
     os.nice(5)
     module, _, name = factory.partition(":")
     _resident = getattr(importlib.import_module(module), name)(*args, **kwargs)
+
+
+def _end_with_parent() -> None:
+    """End this worker when its parent is gone; one that was killed cannot end it itself."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _call(method: str, args: tuple[object, ...], kwargs: dict[str, object]) -> Any:

@@ -37,7 +37,7 @@ def test_current_is_held_to_the_cells_limits(pack, measured, ask, asked, given):
 
 @pytest.mark.parametrize(
     ("voltage", "current", "stopped"),
-    [(4.2, -56.0, True), (4.25, -56.0, True), (4.25, 56.0, False), (2.5, 56.0, True), (2.45, -28.0, False)],
+    [(4.2, -56.0, True), (4.25, -56.0, True), (4.25, 56.0, False), (2.5, 56.0, True), (2.45, -10.0, False)],
 )
 def test_a_group_at_its_cut_off_stops_what_would_take_it_further(pack, measured, ask, voltage, current, stopped):
     state = measured(pack, voltage=one(pack, Level.GROUP, 12, voltage, 3.7))
@@ -56,25 +56,35 @@ def test_a_deeply_discharged_group_is_not_charged_either(pack, measured, ask):
     assert "M01.G04 at 1.900 V is deeply discharged" in reviewed.interventions[0]
 
 
-@pytest.mark.parametrize("true_resistance", [0.5, 1.0, 1.8])
-@pytest.mark.parametrize(("soc_voltage", "asked"), [(4.17, -168.0), (2.56, 280.0)])
+@pytest.mark.parametrize("true_resistance", [0.5, 1.0, 2.4])
+@pytest.mark.parametrize(("open_circuit", "asked"), [(4.17, -168.0), (2.56, 280.0)])
 def test_the_voltage_is_held_before_the_limit_without_swinging(
-    pack, measured, ask, true_resistance, soc_voltage, asked
+    pack, measured, ask, true_resistance, open_circuit, asked
 ):
     shield = Shield(pack, FAST)
     resistance = true_resistance * pack.cell.resistance / pack.parallel
     current, currents = 0.0, []
-    for step in range(60):
-        voltage = soc_voltage - resistance * current
+    for step in range(120):
+        voltage = open_circuit - resistance * current
         assert 2.5 < voltage < 4.2
-        time = 100.0 + 10.0 * step
-        state = measured(pack, voltage=voltage, current=current, time=time)
+        state = measured(pack, voltage=voltage, current=current, time=100.0 + 10.0 * step)
         current = shield.review(ask(pack, asked), state).pack_current
         currents.append(abs(current))
 
-    limit = 4.195 if asked < 0.0 else 2.505
-    assert soc_voltage - resistance * current == pytest.approx(limit, abs=1e-4)
+    limit = 4.198 if asked < 0.0 else 2.502
+    assert open_circuit - resistance * current == pytest.approx(limit, abs=1e-4)
     assert np.all(np.diff(currents) >= -1e-9)
+
+
+def test_a_charge_at_constant_voltage_is_reduced_but_goes_on(pack, measured, ask):
+    state = measured(pack, voltage=4.203, current=-40.0)
+    reviewed = Shield(pack, FAST).review(ask(pack, -56.0), state)
+
+    assert -40.0 < reviewed.pack_current < -30.0
+
+
+def test_a_charge_beyond_the_tolerance_stops_at_once(pack, measured, ask):
+    assert Shield(pack, FAST).review(ask(pack, -56.0), measured(pack, voltage=4.211, current=-40.0)).pack_current == 0.0
 
 
 def test_a_hot_cell_derates_the_current_and_calls_for_full_flow(pack, measured, ask):

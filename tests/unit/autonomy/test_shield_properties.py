@@ -107,9 +107,14 @@ def test_no_current_flows_where_a_measured_limit_forbids_it(pack, command, state
     if unknown:
         assert reviewed.pack_current == 0.0
         return
-    if voltage.values.max() >= 4.2 or temperature.values.min() < 273.15:
+    if voltage.values.max() > 4.21 or temperature.values.min() < 273.15:
         assert reviewed.pack_current >= 0.0
-    if voltage.values.min() <= 2.5:
+    if voltage.values.min() < 2.49:
+        assert reviewed.pack_current <= 0.0
+    current = state.get(Kind.MEASURED, "current", Level.PACK)
+    if voltage.values.max() >= 4.2 and (current is None or current.values[0] >= 0.0):
+        assert reviewed.pack_current >= 0.0
+    if voltage.values.min() <= 2.5 and (current is None or current.values[0] <= 0.0):
         assert reviewed.pack_current <= 0.0
     if temperature.values.max() >= 273.15 + 55.0:
         assert reviewed.pack_current == 0.0

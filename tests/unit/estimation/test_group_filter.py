@@ -48,7 +48,7 @@ def test_without_voltages_the_filter_counts_charge(curve):
     state = start_groups(SETTINGS, curve, np.array([3.8]), np.zeros(1), np.full(1, 0.001))
     before = state.mean[0, SOC]
     for _ in range(36):
-        state = predict_groups(state, SETTINGS, np.array([2.0]), np.zeros(1), STEP)
+        state = predict_groups(state, SETTINGS, curve, np.array([2.0]), np.zeros(1), STEP)
 
     assert state.mean[0, SOC] == pytest.approx(before - 0.1, abs=1e-9)  # 1C for 360 s
 
@@ -58,7 +58,7 @@ def test_counting_with_an_uncertain_current_grows_the_uncertainty_by_its_offset(
     state = start_groups(settings, curve, np.array([3.8]), np.zeros(1), np.full(1, 0.001))
     before = state.covariance[0, SOC, SOC]
     for _ in range(360):
-        state = predict_groups(state, settings, np.zeros(1), np.array([0.02]), STEP)
+        state = predict_groups(state, settings, curve, np.zeros(1), np.array([0.02]), STEP)
 
     assert np.sqrt(state.covariance[0, SOC, SOC] - before) == pytest.approx(0.01)  # 0.02 A for 1 h in 2 A.h
 
@@ -69,11 +69,11 @@ def test_it_converges_from_a_wrong_start_and_its_interval_covers_the_truth(curve
     state, inside, errors = wrong, [], []
     for step, (current, voltage, soc) in enumerate(simulate(curve, 0.9, drive_cycle(rng, 720), rng)):
         flow = np.full(50, current)
-        state = predict_groups(state, SETTINGS, flow, np.full(50, 0.003), STEP)
+        state = predict_groups(state, SETTINGS, curve, flow, np.full(50, 0.003), STEP)
         state = correct_groups(state, SETTINGS, curve, voltage, flow, np.full(50, 0.001))
         if step > 120:
             errors.append(state.soc - soc)
-            inside.append(np.abs(errors[-1]) <= 1.96 * state.deviation(SOC))
+            inside.append(np.abs(errors[-1]) <= 1.96 * np.hypot(state.deviation(SOC), SETTINGS.soc_uncertainty))
 
     assert np.abs(wrong.soc[0] - 0.9) > 0.3
     assert np.sqrt(np.mean(np.square(errors))) < 0.03
@@ -89,7 +89,7 @@ def test_it_finds_the_capacity_of_a_cell_that_lost_a_fifth(curve):
         flow = np.array([current])
         if state is None:
             state = start_groups(settings, curve, voltage, flow, np.full(1, 0.001))
-        state = predict_groups(state, settings, flow, np.zeros(1), STEP)
+        state = predict_groups(state, settings, curve, flow, np.zeros(1), STEP)
         state = correct_groups(state, settings, curve, voltage, flow, np.full(1, 0.001))
 
     assert 2.5 / state.mean[0, CAPACITY_FACTOR] == pytest.approx(2.0, rel=0.06)
@@ -99,7 +99,7 @@ def test_it_finds_the_capacity_of_a_cell_that_lost_a_fifth(curve):
 def test_repeating_one_voltage_does_not_average_the_error_of_the_curve_away(curve):
     state = start_groups(SETTINGS, curve, np.array([3.8]), np.zeros(1), np.full(1, 0.001))
     for _ in range(1000):
-        state = predict_groups(state, SETTINGS, np.zeros(1), np.zeros(1), STEP)
+        state = predict_groups(state, SETTINGS, curve, np.zeros(1), np.zeros(1), STEP)
         state = correct_groups(state, SETTINGS, curve, np.array([3.8]), np.zeros(1), np.full(1, 0.001))
 
     slope = curve.evaluate(state.soc)[1][0]
@@ -150,7 +150,7 @@ def test_covariance_stays_positive_over_a_long_drive(curve):
     state = start_groups(SETTINGS, curve, np.full(4, 4.1), np.zeros(4), np.full(4, 0.001))
     for current, voltage, _ in simulate(curve, 0.95, drive_cycle(rng, 2000) * 0.3, rng, n=4):
         flow = np.full(4, current)
-        state = predict_groups(state, SETTINGS, flow, np.full(4, 0.01), STEP)
+        state = predict_groups(state, SETTINGS, curve, flow, np.full(4, 0.01), STEP)
         state = correct_groups(state, SETTINGS, curve, voltage, flow, np.full(4, 0.001))
 
     assert np.isfinite(state.mean).all()

@@ -24,10 +24,12 @@ class ShieldSettings:
     stale_after : float
         Age beyond which a measurement counts as missing [s].
     voltage_margin : float
-        Distance from the cut-off at which the voltage is held [V].
+        Distance before the cut-off at which the voltage is held, as a constant-voltage charger does [V].
+    voltage_tolerance : float
+        Distance beyond the cut-off at which the current is stopped at once; up to there it is reduced step by step [V].
     resistance_factor : float
         Resistance that the holding of the voltage reckons with, as a multiple of the data sheet's. Larger than the
-        true one it approaches the limit slowly and never overshoots.
+        true one it approaches the limit slowly and does not swing.
     deep_discharge : float
         Distance below the discharge cut-off at which a group may not be charged either [V].
     derating : float
@@ -39,8 +41,9 @@ class ShieldSettings:
     """
 
     stale_after: float = 60.0
-    voltage_margin: float = 0.005
-    resistance_factor: float = 2.0
+    voltage_margin: float = 0.002
+    voltage_tolerance: float = 0.01
+    resistance_factor: float = 2.5
     deep_discharge: float = 0.5
     derating: float = 5.0
     ramp: float = 0.1
@@ -78,10 +81,11 @@ def limit_current(spec: PackSpec, settings: ShieldSettings, measured: Measuremen
 
 
 def _by_voltage(spec: PackSpec, settings: ShieldSettings, measured: Measurements, charging: bool) -> list[CurrentLimit]:
-    """Stop at the cut-off, and approach it as a constant-voltage charger does.
+    """Hold the voltage at the cut-off, and stop beyond it.
 
     The voltage at another current follows from Ohm's law, ``V - r (I - I_measured)``; solved for the current that
-    brings it to the margin before the cut-off.
+    brings it to the margin before the cut-off. Without a measured current nothing is known to flow, so that a voltage
+    at the cut-off stops it.
     """
     cell, voltage = spec.cell, measured.voltage
     ids = spec.element_ids(Level.GROUP)
@@ -99,15 +103,13 @@ def _by_voltage(spec: PackSpec, settings: ShieldSettings, measured: Measurements
     value = float(voltage[group])
     room = cut_off - value if charging else value - cut_off
     where = f"{ids[group]} at {_VOLTAGE.format(value)}, limit {_VOLTAGE.format(cut_off)}"
-    if room <= 0.0:
+    if room <= -settings.voltage_tolerance:
         limits.append(CurrentLimit(allowed=0.0, reason=where))
     else:
         resistance = settings.resistance_factor * (cell.resistance + spec.busbar.weld_resistance) / spec.parallel
         flowing = measured.current if np.isfinite(measured.current) else 0.0
         flowing = -flowing if charging else flowing
-        limits.append(
-            CurrentLimit(allowed=flowing + (room - settings.voltage_margin) / resistance, reason=f"{where} is near")
-        )
+        limits.append(CurrentLimit(allowed=flowing + (room - settings.voltage_margin) / resistance, reason=where))
     return limits
 
 

@@ -16,8 +16,10 @@ from .group_filter import (
     SOC,
     FilterSettings,
     correct_groups,
+    find_loading,
     predict_groups,
     start_groups,
+    widen_groups,
 )
 from .ocv_table import OcvTable
 from .series_charge import combine_series
@@ -36,7 +38,9 @@ _logger = logging.getLogger(__name__)
 _EXCITED = 0.6  # a parameter is published once its uncertainty is below this share of what was assumed
 _REST = 0.02  # C-rate below which a pack is taken to rest [1/h]
 _UNKNOWN_CURRENT = 0.1  # C-rate that may flow unseen [1/h]
-_SURPRISING = 3.0
+_SURPRISING = 3.0  # residuals of a voltage, in standard deviations
+_CONTRADICTIONS = 3  # surprises in a row after which the belief is doubted
+_FAST_OVER_OHMIC = 1.5  # resistance within seconds, charge transfer included, over the ohmic one
 _LEAST_SILENCE = 60.0  # s without a value after which an estimate counts as stale
 _SHARING_SPREAD = 0.1  # relative spread of the currents of cells in parallel
 
@@ -72,7 +76,7 @@ class Assimilator:
         self._spec = spec
         self._ocv, capacity = _load_cell(spec, parameters)
         self._settings = settings or FilterSettings(
-            capacity=capacity, resistance=spec.cell.resistance + spec.busbar.weld_resistance
+            capacity=capacity, resistance=_FAST_OVER_OHMIC * spec.cell.resistance + spec.busbar.weld_resistance
         )
         self._field = TemperatureField(spec, field)
         self._silence = max(3.0 * _slowest_period(spec), _LEAST_SILENCE)
@@ -94,7 +98,8 @@ class Assimilator:
         self._current = np.zeros(n_groups)  # of one cell of each group, at the last step [A]
         self._current_known = False
         self._cell_current = np.full(self._spec.n_cells, np.nan)
-        self._surprise = np.zeros(n_groups)
+        self._contradictions = np.zeros(n_groups, dtype=np.int64)  # surprising voltages in a row
+        self._loading = np.ones(n_groups)
         self._excited = {
             RESISTANCE: np.zeros(n_groups, dtype=np.bool_),
             CAPACITY_FACTOR: np.zeros(n_groups, dtype=np.bool_),
@@ -119,11 +124,15 @@ class Assimilator:
             _logger.info("time went from %g s back to %g s: estimation starts anew", self._time, state.time)
             self.reset()
         step = 0.0 if np.isnan(self._time) else state.time - self._time
+        temperature = self._field.estimate(state)
+        self._loading = find_loading(
+            self._settings, temperature.values.reshape(self._spec.n_groups, self._spec.parallel).mean(axis=1)
+        )
         self._advance(state, step)
         self._time = state.time
         return (
             *self._charge_readings(state),
-            self._field.estimate(state),
+            temperature,
             *self._parameter_readings(state),
             *self._electrical_readings(state),
         )
@@ -135,17 +144,22 @@ class Assimilator:
         if step > 0.0:
             # Somewhere within the step the current changed: a uniform distribution, once.
             change = np.abs(current - self._current) / np.sqrt(12.0) * np.sqrt(step / SECONDS_PER_HOUR)
-            self._groups = predict_groups(self._groups, self._settings, mean, np.hypot(uncertainty, change), step)
+            self._groups = predict_groups(
+                self._groups, self._settings, self._ocv, mean, np.hypot(uncertainty, change), step, self._loading
+            )
         voltage, voltage_uncertainty = self._read_voltage(state, step)
         voltage = voltage if sensed else np.full_like(voltage, np.nan)
         fresh = np.isfinite(voltage)
-        self._groups = correct_groups(self._groups, self._settings, self._ocv, voltage, current, voltage_uncertainty)
+        load = current * self._loading
+        self._groups = widen_groups(self._groups, fresh & (self._contradictions >= _CONTRADICTIONS))
+        self._groups = correct_groups(self._groups, self._settings, self._ocv, voltage, load, voltage_uncertainty)
         new = fresh & ~self._started
         if new.any():
-            first = start_groups(self._settings, self._ocv, voltage, current, voltage_uncertainty)
+            first = start_groups(self._settings, self._ocv, voltage, load, voltage_uncertainty)
             self._groups = self._groups.replaced(new, first)
             self._started = self._started | new
-        self._surprise = np.where(fresh, 0.8 * self._surprise + 0.2 * self._groups.surprise, self._surprise)
+        odd = self._groups.surprise > _SURPRISING
+        self._contradictions = np.where(fresh, np.where(odd, self._contradictions + 1, 0), self._contradictions)
         self._share(state, mean, step)
         self._current, self._current_known = current, True
 
@@ -216,16 +230,20 @@ class Assimilator:
                 step,
             )
         slope = np.repeat(self._ocv.evaluate(self._groups.soc)[1], spec.parallel)
-        resistance = np.repeat(self._groups.mean[:, RESISTANCE], spec.parallel)
+        resistance = np.repeat(self._groups.mean[:, RESISTANCE] * self._loading, spec.parallel)
         self._sharing = correct_sharing(self._sharing, current, shared, slope, resistance, uncertainty, step)
         self._cell_current, self._sharing_time = current, newest
 
     def _charge_readings(self, state: PackState) -> tuple[Reading, ...]:
         spec = self._spec
         soc = np.where(self._started, np.clip(self._groups.soc, 0.0, 1.05), np.nan)
-        uncertainty = np.where(self._started, np.minimum(self._groups.deviation(SOC), 0.3), np.nan)
+        uncertainty = np.where(
+            self._started,
+            np.minimum(np.hypot(self._groups.deviation(SOC), self._settings.soc_uncertainty), 0.3),
+            np.nan,
+        )
         quality = np.full(spec.n_groups, Quality.GOOD, dtype=np.uint8)
-        quality[self._surprise > _SURPRISING] = Quality.SUSPECT
+        quality[self._contradictions >= _CONTRADICTIONS] = Quality.SUSPECT
         quality[state.time - self._voltage_time > self._silence] = Quality.STALE
         quality[~self._started] = Quality.BAD
         measured = np.isfinite(self._sharing_time)
@@ -261,8 +279,8 @@ class Assimilator:
                 "resistance",
                 RESISTANCE,
                 settings.resistance_spread * settings.resistance,
-                resistance / spec.parallel,
-                1.0 / spec.parallel,
+                resistance * self._loading / spec.parallel,
+                self._loading / spec.parallel,
             ),
             ("capacity", CAPACITY_FACTOR, settings.capacity_spread, nominal / factor, nominal / factor**2),
         ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -67,6 +68,11 @@ class OcvTable:
         high, low = np.minimum(grid + _SMOOTHING, 1.0), np.maximum(grid - _SMOOTHING, 0.0)
         slope = (np.interp(high, grid, resampled) - np.interp(low, grid, resampled)) / (high - low)
         return cls(voltage=resampled, slope=slope, provenance=provenance)
+
+    @cached_property
+    def typical_slope(self) -> float:
+        """Median slope of the curve [V]."""
+        return float(np.median(self.slope))
 
     def evaluate(self, soc: Array) -> tuple[Array, Array]:
         """Return open-circuit voltage and slope [V, V]; straight lines continue the curve outside [0, 1].

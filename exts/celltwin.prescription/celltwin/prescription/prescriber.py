@@ -10,8 +10,7 @@ import numpy as np
 from celltwin.core import Advice, Array, Kind, Level, PackSpec, PackState, Quality, find_quantity
 
 from .balancing import BalancingPlan, plan_balancing
-from .candidates import Candidate, choose_candidate, worst_rows
-from .charge_simulation import ChargeSimulator
+from .candidates import Candidate, choose_candidate, worst_cells
 from .cooling_model import cell_conductance, coolant_at_outlet
 from .module_cases import ModuleCase, find_cases
 from .prescription_settings import PrescriptionSettings
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["CandidatePrescriber", "Prescriber"]
 
 _TEMPERATURE, _FLOW = find_quantity("temperature"), find_quantity("coolant_flow")
-_FULL = 0.98  # state of charge from which a group counts as full [-]
-_LOOK_AHEAD = 4.0 * 3600.0  # s
+_LOOK_AHEAD = 2.0 * 3600.0  # s
 
 
 class Prescriber(Protocol):
@@ -61,13 +59,11 @@ class CandidatePrescriber:
         *,
         fidelity: str = "SPMe",
     ) -> None:
-        if parameters is None:
-            from celltwin.physics import load_cell_parameters
+        from celltwin.physics import CellSimulator
 
-            parameters = load_cell_parameters(spec.cell.parameter_set)
         self._spec = spec
         self._settings = settings or PrescriptionSettings()
-        self._simulator = ChargeSimulator(parameters, fidelity)
+        self._simulator = CellSimulator(parameters or spec.cell.parameter_set, fidelity)
 
     def prescribe(self, state: PackState) -> Advice:
         """Return the advice for a process image.
@@ -88,19 +84,19 @@ class CandidatePrescriber:
             if case.problem:
                 reasons.append(f"nothing recommended: {case.problem}")
                 continue
-            inlet = self._inlet(state, index)
+            coolant = self._coolant(state, index)
             chosen, candidates = choose_candidate(
-                spec, case, self._simulator, settings, inlet=inlet, target=self._target(case)
+                spec, case, self._simulator, settings, coolant=coolant, target=self._target(case)
             )
             tried += candidates
-            chosen = None if case.soc >= _FULL else chosen
             choices[index] = chosen
             current[index] = 0.0 if chosen is None else chosen.current
-            flow[index] = self._flow(state, case, chosen, inlet)
+            flow[index] = self._flow(state, case, chosen, coolant)
             reasons.append(self._reason(case, chosen, candidates))
+        outlook = self._look_ahead(state, cases, choices, float(current.min()))
         expected = [
-            self._expected(case, choice, float(current.min()), self._inlet(state, index), plan, index)
-            for index, (case, choice) in enumerate(zip(cases, choices, strict=True))
+            "; ".join(part for part in (ahead, self._balancing(plan, index)) if part)
+            for index, ahead in enumerate(outlook)
         ]
         return Advice(
             time=state.time,
@@ -114,7 +110,8 @@ class CandidatePrescriber:
         )
 
     def _target(self, case: ModuleCase) -> float:
-        return self._settings.target_soc if case.lowest_soc < self._settings.target_soc else 1.0
+        settings = self._settings
+        return settings.target_soc if case.lowest_soc < settings.target_soc else settings.full_soc
 
     def _name_the_least(self, reasons: list[str], current: Array) -> tuple[str, ...]:
         """Return the reasons with a word on which module limits the pack."""
@@ -132,8 +129,8 @@ class CandidatePrescriber:
             for index, reason in enumerate(reasons)
         )
 
-    def _inlet(self, state: PackState, module: int) -> float:
-        """Return the temperature of a module's coolant [K]: measured, else as designed."""
+    def _coolant(self, state: PackState, module: int) -> float:
+        """Return the temperature of a module's coolant [K]: measured, at whichever end, else as designed."""
         reading = state.get(Kind.MEASURED, "coolant_temperature", Level.MODULE)
         if reading is not None and reading.values.size == self._spec.n_modules:
             value, quality = float(reading.values[module]), reading.quality[module]
@@ -141,14 +138,14 @@ class CandidatePrescriber:
                 return value
         return self._spec.cooling.inlet_temperature
 
-    def _flow(self, state: PackState, case: ModuleCase, chosen: Candidate | None, inlet: float) -> float:
+    def _flow(self, state: PackState, case: ModuleCase, chosen: Candidate | None, coolant: float) -> float:
         """Return the coolant flow that suffices for the chosen charge and for the current that flows now [kg/s]."""
         spec, settings = self._spec, self._settings
         flows = [share * spec.cooling.highest_flow for share in settings.flows]
         least = flows[0] if chosen is None else chosen.flow
         current = state.best("current", Level.PACK)
         flowing = float(current.values[0]) / spec.parallel if current is not None and current.usable()[0] else 0.0
-        loss = 2.0 * spec.cell.resistance * case.resistance_ratio * (flowing * case.share) ** 2  # [W], as worst_rows
+        loss = 2.0 * spec.cell.resistance * case.resistance_ratio * (flowing * case.share) ** 2  # [W], as worst_cells
         heat = loss * spec.series * spec.parallel
         limit = spec.cell.highest_temperature - settings.temperature_margin
         if case.hottest > limit:
@@ -156,22 +153,25 @@ class CandidatePrescriber:
         for flow in flows:
             if flow < least:
                 continue
-            steady = coolant_at_outlet(spec, inlet, flow, heat) + loss / cell_conductance(spec, flow)
+            steady = coolant_at_outlet(spec, coolant, flow, heat) + loss / cell_conductance(spec, flow)
             if steady <= limit:
                 return flow
         return flows[-1]
 
     def _reason(self, case: ModuleCase, chosen: Candidate | None, tried: tuple[Candidate, ...]) -> str:
-        if case.soc >= _FULL:
-            return f"no charge: {case.fullest_id} is full ({100.0 * case.soc:.1f} %)"
         if chosen is None:
             cold = case.coldest < self._spec.cell.lowest_charge_temperature
             even = "" if cold else f"even at {_amperes(tried[0].current)} "
             return f"no charge: {even}{tried[0].binding}"
-        broken = [other for other in tried if other.current > chosen.current]
+        broken = [other for other in tried if other.current > chosen.current and not other.holds]
         if broken:
             least = min(broken, key=lambda other: other.current)
             why = f"at {_amperes(least.current)} {least.binding}"
+        elif chosen.current < self._spec.cell.highest_charge_current * self._spec.parallel * (1.0 - 1e-9):
+            why = (
+                f"{case.fullest_id} ({100.0 * case.soc:.0f} %) reaches the voltage limit, which tapers the current: "
+                f"more than {_amperes(chosen.current)} charges no faster"
+            )
         else:
             why = f"{_amperes(chosen.current)} is the highest charge current of the cells"
         drier = [other for other in tried if other.current == chosen.current and other.flow < chosen.flow]
@@ -179,40 +179,60 @@ class CandidatePrescriber:
             why += f"; with {_FLOW.format(drier[-1].flow)} of coolant {drier[-1].binding}"
         return why
 
-    def _expected(
+    def _look_ahead(
         self,
-        case: ModuleCase,
-        chosen: Candidate | None,
-        pack_current: float,
-        inlet: float,
-        plan: BalancingPlan,
-        module: int,
-    ) -> str:
-        """Return what happens at the current that the pack can bear, and what balancing takes."""
-        spec = self._spec
-        parts = []
-        if chosen is not None and pack_current > 0.0:
+        state: PackState,
+        cases: tuple[ModuleCase, ...],
+        choices: list[Candidate | None],
+        current: float,
+    ) -> list[str]:
+        """Return what happens in each module at the current that the pack can bear."""
+        from celltwin.physics import simulate_charge
+
+        spec, settings = self._spec, self._settings
+        texts = [""] * len(cases)
+        if not current > 0.0:
+            return texts
+        for index, (case, chosen) in enumerate(zip(cases, choices, strict=True)):
+            if chosen is None:
+                continue
             target = self._target(case)
-            rows = worst_rows(spec, case, self._simulator, pack_current, chosen.flow, inlet).row(0)
-            rows = replace(rows, soc=np.array([case.lowest_soc]))
-            voltage = spec.cell.highest_voltage - self._settings.voltage_margin
-            minutes, peak = self._simulator.minutes_to(target, rows, voltage, _LOOK_AHEAD)
-            aim = f"{100.0 * target:.0f} %"
-            when = f"{aim} in {minutes:.0f} min" if np.isfinite(minutes) else f"{aim} not within 4 h"
-            parts.append(f"at {_amperes(pack_current)} {when}, hottest cell {_TEMPERATURE.format(peak)}")
-            potential = 1000.0 * chosen.lowest_anode_potential
-            parts.append(
-                f"anode at least {potential:.0f} mV above lithium in the next {chosen.duration / 60.0:.0f} min"
+            coolant = self._coolant(state, index)
+            batch, cell_current = worst_cells(spec, case, self._simulator, current, chosen.flow, coolant)
+            hottest = replace(batch, **{name: values[:1] for name, values in vars(batch).items()})
+            outcome = simulate_charge(
+                self._simulator,
+                replace(hottest, initial_soc=np.array([min(case.lowest_soc, target)])),
+                cell_current,
+                target_soc=target,
+                highest_voltage=spec.cell.highest_voltage - settings.voltage_margin,
+                longest=_LOOK_AHEAD,
+                interval=600.0,
+                sample_period=30.0,
             )
+            minutes = float(outcome.time_to_target[0]) / 60.0
+            aim = f"{100.0 * target:.0f} %"
+            when = f"{aim} in {minutes:.0f} min" if np.isfinite(minutes) else f"{aim} not within 2 h"
+            texts[index] = (
+                f"at {_amperes(current)} {when}, "
+                f"hottest cell {_TEMPERATURE.format(float(outcome.peak_temperature[0]))}; "
+                f"anode at least {1000.0 * chosen.lowest_anode_potential:.0f} mV above lithium "
+                f"in the next {chosen.duration / 60.0:.0f} min"
+            )
+        return texts
+
+    def _balancing(self, plan: BalancingPlan, module: int) -> str:
+        """Return what balancing does in a module, and how long it takes."""
+        spec = self._spec
         groups = np.arange(module * spec.series, (module + 1) * spec.series)
         bled = groups[plan.hours[groups] > 0.0]
-        if bled.size:
-            highest = bled[plan.excess[bled].argmax()]
-            parts.append(
-                f"bleed {bled.size} group{'s' if bled.size > 1 else ''}: {spec.element_ids(Level.GROUP)[highest]} is "
-                f"{100.0 * plan.excess[highest]:.1f} % above {plan.lowest_id}, balanced in {plan.hours[highest]:.1f} h"
-            )
-        return "; ".join(parts)
+        if not bled.size:
+            return ""
+        highest = bled[plan.excess[bled].argmax()]
+        return (
+            f"bleed {bled.size} group{'s' if bled.size > 1 else ''}: {spec.element_ids(Level.GROUP)[highest]} is "
+            f"{100.0 * plan.excess[highest]:.1f} % above {plan.lowest_id}, balanced in {plan.hours[highest]:.1f} h"
+        )
 
 
 def _amperes(value: float) -> str:
@@ -225,7 +245,8 @@ def _as_table(candidate: Candidate) -> dict[str, object]:
         "charge_current_A": candidate.current,
         "coolant_flow_kg_per_s": candidate.flow,
         "minutes": candidate.duration / 60.0,
-        "highest_voltage_V": candidate.highest_voltage,
+        "charged": candidate.charged,
+        "tapered": candidate.tapered,
         "highest_temperature_K": candidate.highest_temperature,
         "lowest_anode_potential_V": candidate.lowest_anode_potential,
         "holds": candidate.holds,

@@ -60,7 +60,7 @@ def test_an_output_folder_that_cannot_be_written_is_named(small_pack, tmp_path):
 def test_a_killed_plant_ends_the_run_with_one_message_and_everything_kept(small_pack, short_duty, tmp_path, drive):
     job = start(tmp_path, pack=str(small_pack), duty=str(short_duty))
     drive(job, until=lambda job: job.statistics.steps >= 8)
-    (worker,) = job.twin.parts.source.worker_pids()
+    worker = job.twin.parts.source._worker.process_id
 
     os.kill(worker, signal.SIGKILL)
     drive(job)
@@ -78,17 +78,16 @@ def test_a_full_disk_ends_the_run_with_one_message_and_what_was_recorded_stays(s
 
     disk = tmp_path / "disk"
     disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(disk)], check=True)
     try:
         job = TwinJob(
             TwinSettings(pack=str(small_pack), duty=str(short_duty), out=str(disk / "run"), report=False), host="pytest"
         )
         drive(job, until=lambda job: job.statistics.steps >= 5)
-        with (disk / "filler").open("wb") as file:
+        with (disk / "filler").open("wb", buffering=0) as file:
             try:
                 while True:
                     file.write(b"x" * 4096)
-                    file.flush()
             except OSError:
                 pass
         drive(job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
 import platform
@@ -69,6 +70,9 @@ class TwinJob:
         self._report: Future[Any] | None = None
         self._reporter: BackgroundWorker | None = None
         set_current_twin(self.twin)
+        # What is built lives as long as the run: the collector need not walk it again in the middle of a step.
+        gc.collect()
+        gc.freeze()
 
     @property
     def done(self) -> bool:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from celltwin.core import PackSpec, PackState, Quality, Recorder, cell_values
+from celltwin.core import PackSpec, PackState, Recorder
 from celltwin.stage import HeatMap, LiveLayer, StageRecorder, build_pack_stage, save_stage
 
 from .run_folder import RunFolder
@@ -51,7 +49,10 @@ class Publisher:
         self.live = LiveLayer(self.stage, spec)
         self._closing.callback(self.live.close)
         self.heat_map = HeatMap(self.stage, spec, quantity=quantity)
-        self._recorders = (*recorders, StageRecorder(self.stage, spec, folder.recording))
+        self._recorders = (
+            *recorders,
+            StageRecorder(self.stage, spec, folder.recording, quantity=quantity, authored=folder.stage),
+        )
         for recorder in self._recorders:
             self._closing.callback(recorder.close)
 
@@ -64,8 +65,7 @@ class Publisher:
             If a recording cannot be written.
         """
         self.live.publish(state)
-        values, quality = cell_values(state, self._spec, self.heat_map.quantity)
-        self.heat_map.paint(np.where(quality <= Quality.STALE, values, np.nan))
+        self.heat_map.paint_state(state)
         for recorder in self._recorders:
             recorder.record(state)
 

@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 import numpy as np
-from tools.bench.figures import Figures, main
 
 from celltwin.core import Level, PackSpec, PackState, SampleBlock, expand_channels, load_pack
 from celltwin.telemetry import HistoryWriter, Ingest, open_recording
+from tools.bench.figures import Figures, main
 
 __all__ = ["run"]
 

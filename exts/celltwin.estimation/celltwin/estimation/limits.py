@@ -62,7 +62,8 @@ class AlarmBands:
     Attributes
     ----------
     voltage : Band
-        Around charge and discharge cut-off [V]. The cut-off itself is the operating limit: charging ends there.
+        Around charge and discharge cut-off [V]. A charge holds the cut-off itself, so that notice begins beyond what
+        the sensors may be wrong by.
     temperature : Band
         Around the highest temperature, and the lowest for discharging or, while charging, for charging [K].
     current : Band
@@ -77,7 +78,7 @@ class AlarmBands:
         C-rate below which the pack does not count as charging [1/h].
     """
 
-    voltage: Band = field(default=Band(offsets=(0.0, 0.025, 0.05), release=0.01))
+    voltage: Band = field(default=Band(offsets=(0.005, 0.025, 0.05), release=0.01))
     temperature: Band = field(default=Band(offsets=(-5.0, 0.0, 5.0), release=1.0))
     current: Band = field(default=Band(offsets=(0.0, 0.05, 0.1), release=0.02))
     voltage_spread: Band = field(default=Band(offsets=(0.1, 0.3, 0.6), release=0.02))

@@ -26,8 +26,8 @@ class ModuleCase:
         Extreme cell temperatures, uncertainty added [K].
     hottest_id : str
         Id of the hottest cell.
-    soc, lowest_soc : float
-        State of charge of the fullest and the emptiest group, uncertainty added to the former [-].
+    soc : float
+        State of charge of the fullest group, uncertainty added [-].
     fullest_id : str
         Id of the fullest group.
     soh : float
@@ -45,7 +45,6 @@ class ModuleCase:
     coldest: float = float("nan")
     hottest_id: str = ""
     soc: float = float("nan")
-    lowest_soc: float = float("nan")
     fullest_id: str = ""
     soh: float = 1.0
     resistance_ratio: float = 1.0
@@ -83,7 +82,7 @@ def find_cases(spec: PackSpec, state: PackState, coverage: float) -> tuple[Modul
         if problem:
             cases.append(ModuleCase(module_id=module.id, problem=problem))
             continue
-        high, low = soc[g] + doubt[g], soc[g]
+        high = soc[g] + doubt[g]
         hot, cold = temperature[c] + spread[c], temperature[c] - spread[c]
         ratio = np.nanmax(resistance[g]) / typical if np.isfinite(resistance[g]).any() else 1.0
         cases.append(
@@ -93,7 +92,6 @@ def find_cases(spec: PackSpec, state: PackState, coverage: float) -> tuple[Modul
                 coldest=float(np.nanmin(cold)),
                 hottest_id=cells[c.start + int(np.nanargmax(hot))],
                 soc=float(high.max()),
-                lowest_soc=float(low.min()),
                 fullest_id=groups[g.start + int(high.argmax())],
                 soh=float(np.nanmin(health[c])) if np.isfinite(health[c]).any() else 1.0,
                 resistance_ratio=max(float(ratio), 1.0),

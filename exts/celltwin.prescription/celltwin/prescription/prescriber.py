@@ -111,7 +111,7 @@ class CandidatePrescriber:
 
     def _target(self, case: ModuleCase) -> float:
         settings = self._settings
-        return settings.target_soc if case.lowest_soc < settings.target_soc else settings.full_soc
+        return settings.target_soc if case.soc < settings.target_soc else settings.full_soc
 
     def _name_the_least(self, reasons: list[str], current: Array) -> tuple[str, ...]:
         """Return the reasons with a word on which module limits the pack."""
@@ -169,8 +169,8 @@ class CandidatePrescriber:
             why = f"at {_amperes(least.current)} {least.binding}"
         elif chosen.current < self._spec.cell.highest_charge_current * self._spec.parallel * (1.0 - 1e-9):
             why = (
-                f"{case.fullest_id} ({100.0 * case.soc:.0f} %) reaches the voltage limit, which tapers the current: "
-                f"more than {_amperes(chosen.current)} charges no faster"
+                f"{case.fullest_id} ({100.0 * min(case.soc, 1.0):.0f} %) reaches the voltage limit, which tapers the "
+                f"current: more than {_amperes(chosen.current)} charges no faster"
             )
         else:
             why = f"{_amperes(chosen.current)} is the highest charge current of the cells"
@@ -199,10 +199,9 @@ class CandidatePrescriber:
             target = self._target(case)
             coolant = self._coolant(state, index)
             batch, cell_current = worst_cells(spec, case, self._simulator, current, chosen.flow, coolant)
-            hottest = replace(batch, **{name: values[:1] for name, values in vars(batch).items()})
             outcome = simulate_charge(
                 self._simulator,
-                replace(hottest, initial_soc=np.array([min(case.lowest_soc, target)])),
+                replace(batch, **{name: values[:1] for name, values in vars(batch).items()}),  # the hottest
                 cell_current,
                 target_soc=target,
                 highest_voltage=spec.cell.highest_voltage - settings.voltage_margin,
@@ -211,10 +210,10 @@ class CandidatePrescriber:
                 sample_period=30.0,
             )
             minutes = float(outcome.time_to_target[0]) / 60.0
-            aim = f"{100.0 * target:.0f} %"
-            when = f"{aim} in {minutes:.0f} min" if np.isfinite(minutes) else f"{aim} not within 2 h"
+            when = f"in {minutes:.0f} min" if np.isfinite(minutes) else "not within 2 h"
+            aim = "is full" if case.soc >= target else f"reaches {100.0 * target:.0f} % {when}"
             texts[index] = (
-                f"at {_amperes(current)} {when}, "
+                f"at {_amperes(current)} the fullest group {aim}, "
                 f"hottest cell {_TEMPERATURE.format(float(outcome.peak_temperature[0]))}; "
                 f"anode at least {1000.0 * chosen.lowest_anode_potential:.0f} mV above lithium "
                 f"in the next {chosen.duration / 60.0:.0f} min"

@@ -1,12 +1,11 @@
-"""Draw ``data/icon.png`` of every extension, and a title card as ``data/preview.png`` where there is no picture yet.
+"""Draw ``data/icon.png`` of every extension, and a title card as ``data/preview.png`` of those with nothing to show.
 
-Run as ``.venv/bin/python tools/draw_icons.py [--cards]``; ``--cards`` draws every card anew.
+Run as ``.venv/bin/python tools/draw_icons.py``. The previews of the others are pictures that the software made.
 """
 
 from __future__ import annotations
 
 import math
-import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ EXTENSIONS = Path(__file__).resolve().parents[1] / "exts"
 SIZE = 256
 SCALE = 4  # drawn larger, then reduced, for smooth edges
 CARD = (1280, 720)
+PICTURED = {"bundle", "panels", "stage"}  # their previews are the desk, and `celltwin pack show --png`
 PEN = 11  # width of a stroke on the icon's grid of 256
 WHITE = (245, 248, 250)
 SOFT = (245, 248, 250, 110)
@@ -237,9 +237,9 @@ def main() -> None:
         name = folder.name.removeprefix("celltwin.")
         package = tomllib.loads((folder / "config/extension.toml").read_text(encoding="utf-8"))["package"]
         draw_icon(name).save(folder / "data/icon.png", optimize=True)
-        preview = folder / "data/preview.png"
-        if "--cards" in sys.argv or not preview.exists():
-            draw_card(name, package["title"], package["description"]).save(preview, optimize=True)
+        if name not in PICTURED:
+            card = draw_card(name, package["title"], package["description"])
+            card.save(folder / "data/preview.png", optimize=True)
 
 
 if __name__ == "__main__":

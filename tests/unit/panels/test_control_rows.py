@@ -102,6 +102,15 @@ def test_without_advice_there_is_nothing_to_decide(leaf):
     assert view.command == "No plant takes commands: the twin follows a recording."
 
 
+def test_without_a_plant_no_decision_is_offered(leaf, advice):
+    view = control_view(leaf, STATE, advice, None, Mode.ADVISE)
+
+    assert len(view.rows) == 3
+    assert not view.may_apply
+    assert not view.may_reject
+    assert view.status == "There is no plant to act on."
+
+
 @pytest.mark.parametrize(("current", "what"), [(-30.0, "charging"), (30.0, "discharging"), (0.0, "rest")])
 def test_the_command_says_which_way_the_current_flows(leaf, advice, current, what):
     view = control_view(leaf, STATE, advice, command(leaf, pack_current=current), Mode.ADVISE)

@@ -106,12 +106,12 @@ def control_view(
         What the operator did last.
     """
     decided = decision if decision is not None and advice is not None and decision.advice_time == advice.time else None
-    may_act = mode is Mode.ADVISE and advice is not None
+    may_act = mode is Mode.ADVISE and advice is not None and command is not None
     return ControlView(
         mode=mode,
         rows=() if advice is None else _rows(spec, advice, command),
         headline=_headline(state, advice),
-        status=_status(mode, advice, decided),
+        status=_status(mode, advice, command, decided),
         command=_command_line(command),
         shield=() if command is None else tuple(drawable(text) for text in command.interventions),
         may_apply=may_act and (decided is None or not decided.applied),
@@ -154,9 +154,11 @@ def _headline(state: PackState | None, advice: Advice | None) -> str:
     return f"Advice of {show_duration(advice.time)}{age} · {drawable(advice.provenance)}"
 
 
-def _status(mode: Mode, advice: Advice | None, decided: Decision | None) -> str:
+def _status(mode: Mode, advice: Advice | None, command: Command | None, decided: Decision | None) -> str:
     if advice is None:
         return ""
+    if command is None:
+        return "There is no plant to act on."
     if mode is Mode.AUTONOMOUS:
         return "The newest advice acts by itself."
     if mode is Mode.OBSERVE:

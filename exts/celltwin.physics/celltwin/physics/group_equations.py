@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["GROUP_INPUTS", "GroupEquations", "join_cells"]
 
-# After the inputs of the cells: the group current a + b t + c t^2 [A], then the switch to a held voltage and it [V].
-GROUP_INPUTS = ("current", "current rate", "current curvature", "hold voltage", "voltage")
+# After the inputs of the cells: the group current a + b t + c t^2 [A], then the switch to a voltage d + e t [V].
+GROUP_INPUTS = ("current", "current rate", "current curvature", "hold voltage", "voltage", "voltage rate")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,10 +75,10 @@ def join_cells(cell: CellEquations, n_cells: int) -> GroupEquations:
     )
     currents, voltage = casadi.reshape(y[ny * n_cells : -1], 1, n_cells), y[-1]
     u = casadi.reshape(p[: inputs * n_cells], inputs, n_cells)
-    a, b, c, hold, held = casadi.vertsplit(p[inputs * n_cells :])
+    a, b, c, hold, held, ramp = casadi.vertsplit(p[inputs * n_cells :])
 
     out = cell.residual.map(n_cells)(states, currents, u)
-    balance = (1 - hold) * (casadi.sum2(currents) - (a + time * (b + time * c))) + hold * (voltage - held)
+    balance = (1 - hold) * (casadi.sum2(currents) - (a + time * (b + time * c))) + hold * (voltage - held - time * ramp)
     residual = casadi.vertcat(casadi.vec(out[:nd, :]), casadi.vec(out[nd:ny, :]), out[ny, :].T - voltage, balance)
 
     one_y, one_i, one_u = casadi.SX.sym("y", ny), casadi.SX.sym("i"), casadi.SX.sym("u", inputs)

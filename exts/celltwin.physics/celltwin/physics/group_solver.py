@@ -76,8 +76,8 @@ class Demand:
         Group current ``current + rate t + curvature t^2`` [A, A/s, A/s^2], ``t`` from the start of the solve.
     hold : ndarray of bool
         Where the voltage is held instead.
-    voltage : ndarray
-        Voltage to hold [V].
+    voltage, voltage_rate : ndarray
+        Voltage to hold, ``voltage + voltage_rate t`` [V, V/s].
     """
 
     current: Array
@@ -85,20 +85,23 @@ class Demand:
     curvature: Array
     hold: Array
     voltage: Array
+    voltage_rate: Array
 
     @classmethod
     def of_current(cls, current: Array, rate: Array | float = 0.0, curvature: Array | float = 0.0) -> Demand:
         """Return a demand for current [A]."""
         current = np.asarray(current, dtype=np.float64)
         zero = np.zeros(current.shape)
-        return cls(current=current, rate=zero + rate, curvature=zero + curvature, hold=zero, voltage=zero)
+        return cls(
+            current=current, rate=zero + rate, curvature=zero + curvature, hold=zero, voltage=zero, voltage_rate=zero
+        )
 
     @classmethod
-    def of_voltage(cls, voltage: Array) -> Demand:
-        """Return a demand for a held voltage [V]."""
+    def of_voltage(cls, voltage: Array, rate: Array | float = 0.0) -> Demand:
+        """Return a demand for a voltage [V] that is held, or changes at a rate [V/s]."""
         voltage = np.asarray(voltage, dtype=np.float64)
         zero = np.zeros(voltage.shape)
-        return cls(current=zero, rate=zero, curvature=zero, hold=zero + 1.0, voltage=voltage)
+        return cls(current=zero, rate=zero, curvature=zero, hold=zero + 1.0, voltage=voltage, voltage_rate=zero + rate)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -145,7 +148,7 @@ class GroupSolver:
         parameters: CellParameters,
         equations: PreparedEquations,
         *,
-        relative_tolerance: float = 1e-3,
+        relative_tolerance: float = 2e-5,
         threads: int = 1,
     ) -> None:
         import casadi
@@ -219,7 +222,7 @@ class GroupSolver:
         """
         e = self.equations
         n_groups = states.shape[0]
-        asked = [demand.current, demand.rate, demand.curvature, demand.hold, demand.voltage]
+        asked = [demand.current, demand.rate, demand.curvature, demand.hold, demand.voltage, demand.voltage_rate]
         inputs = np.concatenate(
             [conditions.stacked().reshape(n_groups, -1), np.stack(asked, axis=-1)], axis=1, dtype=np.float64
         )

@@ -101,7 +101,7 @@ def test_pack_current_crosses_each_level_in_both_directions(small, image, curren
 
 
 @pytest.mark.parametrize(
-    ("drop", "severity"), [(0.11, Severity.NOTICE), (0.31, Severity.WARNING), (0.61, Severity.CRITICAL)]
+    ("drop", "severity"), [(0.11, Severity.NOTICE), (0.31, Severity.WARNING), (1.01, Severity.CRITICAL)]
 )
 def test_voltage_spread_names_the_group_that_makes_it(small, image, drop, severity):
     (alarm,) = check_limits(small, image(0.0, changed(small, "voltage", Level.GROUP, 12, 3.7 - drop)))

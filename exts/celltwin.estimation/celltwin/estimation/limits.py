@@ -81,7 +81,7 @@ class AlarmBands:
     voltage: Band = field(default=Band(offsets=(0.005, 0.025, 0.05), release=0.01))
     temperature: Band = field(default=Band(offsets=(-5.0, 0.0, 5.0), release=1.0))
     current: Band = field(default=Band(offsets=(0.0, 0.05, 0.1), release=0.02))
-    voltage_spread: Band = field(default=Band(offsets=(0.1, 0.3, 0.6), release=0.02))
+    voltage_spread: Band = field(default=Band(offsets=(0.1, 0.3, 1.0), release=0.02))
     soc_spread: Band = field(default=Band(offsets=(0.05, 0.1, 0.2), release=0.01))
     age: Band = field(default=Band(offsets=(3.0, 6.0, 12.0), release=0.0))
     rest: float = 0.02

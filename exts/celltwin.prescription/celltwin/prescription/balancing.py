@@ -1,4 +1,12 @@
-"""Which groups to bleed, and for how long."""
+r"""Which groups to bleed, and for how long.
+
+In series the group that lacks least to being full ends every charge. Bleeding helps where others lack more, by
+
+.. math:: e_g = \max_h p_h - p_g, \qquad p_g = (1 - z_g)\, Q_g
+
+and it does so whatever the groups' capacities are: a group that is merely smaller is full together with its
+neighbours and empty before them, and bleeding the others would not change that.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +18,8 @@ from celltwin.core import Array, Kind, Level, PackSpec, PackState, Quality
 
 __all__ = ["BalancingPlan", "plan_balancing"]
 
+_CAPACITY_SPREAD = 0.1  # relative standard uncertainty of a capacity that was not estimated
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BalancingPlan:
@@ -20,24 +30,25 @@ class BalancingPlan:
     current : ndarray of shape (n_groups,)
         Current to bleed from each group [A]; NaN where its state of charge is not known.
     excess : ndarray of shape (n_groups,)
-        State of charge above the pack's lowest [-]; NaN where unknown.
+        Charge that each group holds above the one that lacks most to being full [A.h]; NaN where unknown.
     hours : ndarray of shape (n_groups,)
-        Time until each bled group meets the lowest [h]; zero for the others.
-    lowest_id : str
-        Id of the group with the lowest state of charge; empty where unknown.
+        Time until each bled group has lost its excess [h]; zero for the others.
+    emptiest_id : str
+        Id of the group that lacks most to being full; empty where unknown.
     """
 
     current: Array
     excess: Array
     hours: Array
-    lowest_id: str
+    emptiest_id: str
 
 
 def plan_balancing(spec: PackSpec, state: PackState, bleed_rate: float) -> BalancingPlan:
-    """Bleed each group whose state of charge exceeds the pack's lowest by more than the uncertainty of the difference.
+    """Bleed each group whose excess is larger than its standard uncertainty.
 
-    The uncertainty counts the two groups as independent. They share the error of one model, so this is cautious: a
-    group is left alone rather than bled for nothing.
+    The uncertainty counts two groups as independent. They share the error of one model, so this is cautious: a group
+    is left alone rather than bled for nothing. Far from full it is mostly that of the capacities, so that balancing
+    happens near full, unless the excess is plain.
 
     Parameters
     ----------
@@ -51,20 +62,31 @@ def plan_balancing(spec: PackSpec, state: PackState, bleed_rate: float) -> Balan
     unknown = np.full(spec.n_groups, np.nan)
     reading = state.get(Kind.ESTIMATED, "soc", Level.GROUP)
     if reading is None or reading.values.size != spec.n_groups or not reading.usable().all():
-        return BalancingPlan(current=unknown, excess=unknown, hours=np.zeros(spec.n_groups), lowest_id="")
-    soc, doubt = reading.values, reading.standard_uncertainty
-    lowest = int(soc.argmin())
-    excess = soc - soc[lowest]
-    bled = excess > np.hypot(doubt, doubt[lowest])  # an unknown uncertainty bleeds nothing
-    bled[lowest] = False
+        return BalancingPlan(current=unknown, excess=unknown, hours=np.zeros(spec.n_groups), emptiest_id="")
+    capacity, capacity_doubt = _capacities(spec, state)
+    lacking = (1.0 - reading.values) * capacity
+    doubt = np.hypot(reading.standard_uncertainty * capacity, (1.0 - reading.values) * capacity_doubt)
+    emptiest = int(lacking.argmax())
+    excess = lacking[emptiest] - lacking
+    bled = excess > np.hypot(doubt, doubt[emptiest])  # an unknown uncertainty bleeds nothing
+    bled[emptiest] = False
     bleed = bleed_rate * spec.capacity
-    good = state.get(Kind.ESTIMATED, "capacity", Level.GROUP)
-    capacity = np.full(spec.n_groups, spec.capacity)
-    if good is not None and good.values.size == spec.n_groups:
-        capacity = np.where(good.quality == Quality.GOOD, good.values, capacity)
     return BalancingPlan(
         current=np.where(bled, bleed, 0.0),
         excess=excess,
-        hours=np.where(bled, excess * capacity / bleed, 0.0),
-        lowest_id=spec.element_ids(Level.GROUP)[lowest],
+        hours=np.where(bled, excess / bleed, 0.0),
+        emptiest_id=spec.element_ids(Level.GROUP)[emptiest],
+    )
+
+
+def _capacities(spec: PackSpec, state: PackState) -> tuple[Array, Array]:
+    """Return each group's capacity and its standard uncertainty [A.h]: estimated, else nominal."""
+    nominal = np.full(spec.n_groups, spec.capacity)
+    reading = state.get(Kind.ESTIMATED, "capacity", Level.GROUP)
+    if reading is None or reading.values.size != spec.n_groups:
+        return nominal, _CAPACITY_SPREAD * nominal
+    known = (reading.quality == Quality.GOOD) & np.isfinite(reading.standard_uncertainty)
+    return (
+        np.where(known, reading.values, nominal),
+        np.where(known, reading.standard_uncertainty, _CAPACITY_SPREAD * nominal),
     )

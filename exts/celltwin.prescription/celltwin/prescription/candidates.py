@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Candidate", "choose_candidate", "worst_cells"]
 
 _TEMPERATURE = find_quantity("temperature")
-_SHORTEST = 60.0  # s
+_SHORTEST = 300.0  # s; whatever is advised lasts until the next advice
 _SAMPLES = 30
 _REFINEMENTS = 2  # halvings between the last current that holds and the first that does not
 _NO_GAIN = 0.02  # share of the charge; a larger current that gains less is not worth it

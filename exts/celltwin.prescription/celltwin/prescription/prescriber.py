@@ -229,8 +229,8 @@ class CandidatePrescriber:
             return ""
         highest = bled[plan.excess[bled].argmax()]
         return (
-            f"bleed {bled.size} group{'s' if bled.size > 1 else ''}: {spec.element_ids(Level.GROUP)[highest]} is "
-            f"{100.0 * plan.excess[highest]:.1f} % above {plan.lowest_id}, balanced in {plan.hours[highest]:.1f} h"
+            f"bleed {bled.size} group{'s' if bled.size > 1 else ''}: {spec.element_ids(Level.GROUP)[highest]} holds "
+            f"{plan.excess[highest]:.2f} A·h more than {plan.emptiest_id}, balanced in {plan.hours[highest]:.1f} h"
         )
 
 

@@ -1,4 +1,4 @@
-"""Bench of the simulated plant: the reference pack, every cell a model of its own, through discharge, rest and charge."""
+"""Bench of the simulated plant: the reference pack, each cell a model of its own, through discharge, rest, charge."""
 
 from __future__ import annotations
 

@@ -22,14 +22,14 @@ for _name, _value in TEST_ENVIRONMENT.items():
 
 # How a user obtains each set of measured data; none of it is part of the project.
 DATA_SOURCES = {
-    "enertech": "PyBaMM, folder of Enertech cell data of Ai et al. (BSD-3), text columns time, value",
-    "leaf_modules": "BatterySim repository of ORNL (MIT), the CSV files of three Nissan Leaf modules in series",
-    "lgm50": "PyBOP examples (BSD-3), LGM50_5Ah_RateTest.mat and the LG M50 pulse and OCV files",
-    "mit_cycles": "PINN4SOH repository of Wang et al. (Nature Communications 15, 4332, 2024), folder of MIT data",
-    "samsung_21700": "PyBOP examples (BSD-3), the HPPC and drive-cycle spreadsheets",
-    "samsung_30q": "ARTS-Lab data set of Samsung 30Q discharge tests (CC BY-SA 4.0), cells S001 and S002",
-    "xjtu_cycles": "PINN4SOH repository of Wang et al. (Nature Communications 15, 4332, 2024), folder of XJTU data",
-    "xjtu_discharge": "Battery-dataset-preprocessing-code-library of Wang, the discharge figure, digitised to CSV",
+    "enertech": "the PyBaMM repository (BSD-3): Enertech cells of Ai et al., text columns time, value",
+    "leaf_modules": "the BatterySim repository of ORNL (MIT): CSV files of three Nissan Leaf modules in series",
+    "lgm50": "the PyBOP repository (BSD-3): LGM50_5Ah_RateTest.mat and the LG M50 pulse and OCV files",
+    "mit_cycles": "the PINN4SOH repository of Wang et al. (Nature Communications 15, 4332, 2024): its MIT data",
+    "samsung_21700": "the PyBOP repository (BSD-3): the HPPC and drive-cycle spreadsheets",
+    "samsung_30q": "the ARTS-Lab data set of Samsung 30Q discharge tests (CC BY-SA 4.0): cells S001 and S002",
+    "xjtu_cycles": "the PINN4SOH repository of Wang et al. (Nature Communications 15, 4332, 2024): its XJTU data",
+    "xjtu_discharge": "the Battery-dataset-preprocessing-code-library of Wang: its discharge figure, digitised to CSV",
 }
 
 
@@ -67,7 +67,7 @@ def measured_data() -> Callable[[str], Path]:
         source = DATA_SOURCES[name]  # a KeyError here is a typing error in the test
         if not (folder / name).is_dir():
             pytest.skip(
-                f"no measured data at {folder / name}: obtain {source}; point CELLTWIN_DATA at its parent folder"
+                f"no measured data at {folder / name}: obtain it from {source}; point CELLTWIN_DATA at its parent folder"
             )
         return folder / name
 

@@ -67,7 +67,7 @@ def measured_data() -> Callable[[str], Path]:
         source = DATA_SOURCES[name]  # a KeyError here is a typing error in the test
         if not (folder / name).is_dir():
             pytest.skip(
-                f"no measured data at {folder / name}: obtain it from {source}; point CELLTWIN_DATA at its parent folder"
+                f"no measured data at {folder / name}: get it from {source}; point CELLTWIN_DATA at its parent folder"
             )
         return folder / name
 

@@ -127,6 +127,18 @@ def test_percent_given_as_a_fraction_is_refused(cell):
         CellBatch.of(cell, initial_soc=50.0)
 
 
+def test_cache_that_cannot_be_written_only_costs_time(cell, simulator, tmp_path, monkeypatch, caplog):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    monkeypatch.setenv("CELLTWIN_CACHE", str(blocked))
+    batch = CellBatch.of(cell, initial_soc=0.5)
+
+    history = CellSimulator(cell).simulate(batch, 2.0, interval=60.0)
+
+    np.testing.assert_allclose(history.voltage, simulator.simulate(batch, 2.0, interval=60.0).voltage, atol=1e-6)
+    assert "set CELLTWIN_CACHE" in caplog.text
+
+
 def test_unknown_fidelity_is_refused(cell):
     with pytest.raises(SettingsError, match="fidelity = 'P2D'"):
         CellSimulator(cell, "P2D")

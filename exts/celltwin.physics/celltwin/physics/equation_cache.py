@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
@@ -9,6 +10,7 @@ import logging
 import os
 import platform
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -143,7 +145,7 @@ def _build(
     functions = dict(group.functions)
     is_compiled = False
     if library_folder is not None:
-        library_folder.mkdir(parents=True, exist_ok=True)
+        library_folder = _writable(library_folder)
         names = [name for name in functions if name not in ("sens", "events")]
         from pybamm.codegen.compilation import aot_compile
 
@@ -173,6 +175,17 @@ def _build(
     )
 
 
+def _writable(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder
+    except OSError:
+        pass
+    _logger.warning("%s cannot be written; set CELLTWIN_CACHE to keep the compiled equations elsewhere", folder)
+    return Path(tempfile.mkdtemp(prefix="celltwin-"))
+
+
 _ARRAYS = {"column_starts": np.int64, "rows": np.int64, "temperature_row": np.float64, "stoichiometry_row": np.float64}
 
 
@@ -183,7 +196,7 @@ def _read(path: Path) -> PreparedEquations | None:
             data[name] = np.array(data[name], dtype=kind)
         data["bandwidths"] = tuple(data["bandwidths"])
         prepared = PreparedEquations(**data)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         _logger.warning("%s is damaged (%s); the equations are built anew", path, error)
@@ -202,4 +215,5 @@ def _write(path: Path, prepared: PreparedEquations) -> None:
         temporary.replace(path)
     except OSError as error:
         _logger.warning("the equations cannot be kept in %s (%s); the next start builds them again", path, error)
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from celltwin.stage import Stage
 
 __all__ = ["Publisher"]
+
+# Eyes need no more colours a second than this allows, however fast the twin runs [s of the wall clock].
+PAINT_PERIOD = 0.1
 
 
 class Publisher:
@@ -44,6 +48,8 @@ class Publisher:
     ) -> None:
         self._spec = spec
         self._closing = ExitStack()
+        self._painted = float("-inf")
+        self._unpainted: PackState | None = None
         self.stage = stage if stage is not None else build_pack_stage(spec)
         save_stage(self.stage, folder.stage)
         self.live = LiveLayer(self.stage, spec)
@@ -51,7 +57,9 @@ class Publisher:
         self.heat_map = HeatMap(self.stage, spec, quantity=quantity)
         self._recorders = (
             *recorders,
-            StageRecorder(self.stage, spec, folder.recording, quantity=quantity, authored=folder.stage),
+            StageRecorder(
+                self.stage, spec, folder.recording, quantity=quantity, authored=folder.stage, steps_a_segment=10
+            ),
         )
         for recorder in self._recorders:
             self._closing.callback(recorder.close)
@@ -65,10 +73,19 @@ class Publisher:
             If a recording cannot be written.
         """
         self.live.publish(state)
-        self.heat_map.paint_state(state)
+        self._unpainted = state
+        self._paint(PAINT_PERIOD)
         for recorder in self._recorders:
             recorder.record(state)
 
+    def _paint(self, period: float) -> None:
+        """Colour the cells by the newest process image, unless they were coloured within ``period`` [s]."""
+        now = time.monotonic()
+        if self._unpainted is not None and now - self._painted >= period:
+            self.heat_map.paint_state(self._unpainted)
+            self._painted, self._unpainted = now, None
+
     def close(self) -> None:
-        """Finish every recording; a second call does nothing."""
+        """Show the newest colours and finish every recording; a second call does nothing."""
+        self._paint(0.0)
         self._closing.close()

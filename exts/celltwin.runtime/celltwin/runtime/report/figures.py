@@ -18,20 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["draw_deviations", "draw_pack", "draw_range", "draw_soc", "draw_soh"]
 
 BLUE, ORANGE, GREEN, RED, GREY = "#2f6db3", "#d9731a", "#3a8f5c", "#c0392b", "#8a8f98"
-LINES = (
-    BLUE,
-    ORANGE,
-    GREEN,
-    "#7b52a1",
-    "#b0892a",
-    "#2a9aa5",
-    RED,
-    "#6b7280",
-    "#a1466b",
-    "#4d7c0f",
-    "#1e3a8a",
-    "#9a3412",
-)
+CALM = (BLUE, GREEN, "#2a9aa5", "#7b52a1", "#6b7280", "#1e3a8a", "#4d7c0f", "#a1466b")
 _STYLE = {
     "axes.axisbelow": True,
     "axes.edgecolor": "#9aa0a8",
@@ -104,12 +91,13 @@ def draw_range(
         if values.shape[1] <= MOST_LINES:
             for index in range(values.shape[1]):
                 strong = index in marked
+                colour = (RED, ORANGE)[marked.index(index) % 2] if strong else CALM[index % len(CALM)]
                 axes.plot(
                     minutes,
                     display[:, index],
-                    color=LINES[index % len(LINES)],
+                    color=colour,
                     linewidth=2.0 if strong else 1.1,
-                    label=ids[index] + (" (weak)" if strong else ""),
+                    label=ids[index] + (" (weakest)" if strong else ""),
                 )
         else:
             low, quarter, middle, three, high = np.nanpercentile(display, [0, 25, 50, 75, 100], axis=1)

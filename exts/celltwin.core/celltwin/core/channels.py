@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .errors import SpecError
 from .pack_spec import DataMappingSpec, PackSpec, SensorSpec
@@ -52,6 +53,7 @@ class Channel:
     direction: str
 
 
+@lru_cache(maxsize=8)
 def expand_channels(spec: PackSpec) -> tuple[Channel, ...]:
     """Return one channel for each element of each data mapping, in the order of the mappings.
 

@@ -113,7 +113,7 @@ def assemble(settings: TwinSettings, spec: PackSpec, folder: RunFolder, *, stage
             shield=Shield(spec),
             publisher=Publisher(spec, folder, (history,), quantity=settings.quantity, stage=stage),
             folder=folder,
-            is_loading=lambda: not (loaded.done() and prescriber.started),
+            is_loading=lambda: not (loaded.done() and prescriber.answered),
             on_close=(prescriber.close, lambda: loader.shutdown(wait=True, cancel_futures=True)),
         )
     except BaseException:
@@ -152,14 +152,20 @@ class _Prescriber:
 
     def __init__(self, spec: PackSpec) -> None:
         self._spec = spec
+        self._answered = False
         self._worker = self._start()
 
     def ask(self, state: PackState) -> Future[Advice]:
-        return self._worker.submit("prescribe", state)
+        future = self._worker.submit("prescribe", state)
+        future.add_done_callback(self._note_answer)
+        return future
+
+    def _note_answer(self, _: Future[Advice]) -> None:
+        self._answered = True
 
     @property
-    def started(self) -> bool:
-        return self._worker.started.done()
+    def answered(self) -> bool:
+        return self._answered
 
     def restart(self) -> None:
         self._worker.close()

@@ -62,6 +62,7 @@ class RuntimeExtension(omni.ext.IExt):
             running.callback(self._job.close)
             self._console = RunConsole(self._job)
             self._console.start()
+            self._job.prepare()
             running.callback(self._console.stop)
             guard = get_eventdispatcher().observe_event(
                 observer_name=f"{self._ext_id}:update",

@@ -71,7 +71,6 @@ class TwinJob:
         self._reporter: BackgroundWorker | None = None
         set_current_twin(self.twin)
         # What is built lives as long as the run: the collector need not walk it again in the middle of a step.
-        gc.collect()
         gc.freeze()
 
     @property
@@ -86,6 +85,11 @@ class TwinJob:
             return f"recording {self.settings.telemetry}"
         duty = resolve(self.settings.duty).stem
         return f"simulated plant, PyBaMM {self.settings.fidelity}, duty {duty}, seed {self.settings.seed}"
+
+    def prepare(self) -> None:
+        """Do the first step before the host's loop runs: it creates every attribute, which takes longer than a frame."""
+        self.update(0.0)
+        self._updated = None
 
     def update(self, dt: float) -> list[PackState]:
         """Do what is due and return new process images; ``dt`` is wall time since the last call [s]."""

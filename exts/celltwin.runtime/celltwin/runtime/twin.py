@@ -90,7 +90,7 @@ class TwinParts:
     folder : RunFolder
         The run's small files.
     is_loading : callable
-        Whether models are still being loaded in the background.
+        Whether a model is still being loaded in the background: until each slow tier has answered once.
     on_close : tuple of callable
         What else to release at the end.
     """

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from tools.bench.figures import Figures, main
 
@@ -37,7 +38,7 @@ def run() -> Figures:
     return figures
 
 
-def _launch() -> tuple[dict, float]:
+def _launch() -> tuple[dict[str, Any], float]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
         command = [

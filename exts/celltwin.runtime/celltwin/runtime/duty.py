@@ -168,8 +168,9 @@ def _ended(step: DutyStep, progress: DutyProgress, state: PackState, spec: PackS
         return True
     if step.kind == "discharge":
         voltage = state.get(Kind.MEASURED, "voltage", Level.GROUP)
-        known = voltage is not None and np.isfinite(voltage.values).any()
-        return bool(known and np.nanmin(voltage.values) <= spec.cell.lowest_voltage + VOLTAGE_REACHED)
+        if voltage is None or not np.isfinite(voltage.values).any():
+            return False
+        return bool(np.nanmin(voltage.values) <= spec.cell.lowest_voltage + VOLTAGE_REACHED)
     if step.kind == "charge" and step.until_rate:
         return _at_voltage_limit(state, spec) and 0.0 <= -current <= step.until_rate * spec.capacity
     return False

@@ -59,11 +59,11 @@ class RuntimeExtension(omni.ext.IExt):
                 app.post_quit(EXIT_USAGE)
             return
         with ExitStack() as running:
-            running.callback(self._job.close)
             self._console = RunConsole(self._job)
+            running.callback(self._console.stop)  # last, since it tells how the job ended
+            running.callback(self._job.interrupt)
             self._console.start()
             self._job.prepare()
-            running.callback(self._console.stop)
             guard = get_eventdispatcher().observe_event(
                 observer_name=f"{self._ext_id}:update",
                 event_name=omni.kit.app.GLOBAL_EVENT_UPDATE,
@@ -79,7 +79,7 @@ class RuntimeExtension(omni.ext.IExt):
 
     def _on_update(self, event: Event) -> None:
         job = self._job
-        if job is None or job.done:
+        if job is None or job.phase == "done":
             return
         for state in job.update(event["dt"]):
             omni.kit.app.queue_event(EVENT_STEPPED, payload={"time": state.time, "step": state.step})
@@ -94,7 +94,7 @@ def _open_pack() -> Stage | None:
         import omni.usd
     except ImportError:
         return None
-    stage = omni.usd.get_context().get_stage()
+    stage: Stage | None = omni.usd.get_context().get_stage()
     if stage is None:
         return None
     try:

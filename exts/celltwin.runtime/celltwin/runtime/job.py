@@ -87,7 +87,7 @@ class TwinJob:
         return f"simulated plant, PyBaMM {self.settings.fidelity}, duty {duty}, seed {self.settings.seed}"
 
     def prepare(self) -> None:
-        """Do the first step before the host's loop runs: it creates every attribute, which takes longer than a frame."""
+        """Do the first step before the host's loop runs: creating every attribute takes longer than a frame."""
         self.update(0.0)
         self._updated = None
 

@@ -84,7 +84,7 @@ def settings_from(values: Mapping[str, object]) -> TwinSettings:
     SettingsError
         If a name is unknown or a value does not fit; the message lists what is known.
     """
-    kinds = {item.name: type(item.default) for item in fields(TwinSettings)}
+    kinds: dict[str, type] = {item.name: type(item.default) for item in fields(TwinSettings)}
     chosen: dict[str, object] = {}
     for name, value in values.items():
         key = name.replace("-", "_")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from celltwin.core import Array, find_quantity
 
@@ -19,7 +20,7 @@ __all__ = ["draw_deviations", "draw_pack", "draw_range", "draw_soc", "draw_soh"]
 
 BLUE, ORANGE, GREEN, RED, GREY = "#2f6db3", "#d9731a", "#3a8f5c", "#c0392b", "#8a8f98"
 CALM = (BLUE, GREEN, "#2a9aa5", "#7b52a1", "#6b7280", "#1e3a8a", "#4d7c0f", "#a1466b")
-_STYLE = {
+_STYLE: Any = {
     "axes.axisbelow": True,
     "axes.edgecolor": "#9aa0a8",
     "axes.grid": True,
@@ -155,7 +156,7 @@ def draw_soc(time: Array, soc: Array, uncertainty: Array, lowest: Array, highest
         return _svg(figure)
 
 
-def draw_soh(predicted: Array, trusted: Array, truth: Array | None) -> str:
+def draw_soh(predicted: Array, trusted: NDArray[np.bool_], truth: Array | None) -> str:
     """Draw the histogram of predicted cell health, with the simulated plant's truth where there is one.
 
     Parameters
@@ -170,7 +171,7 @@ def draw_soh(predicted: Array, trusted: Array, truth: Array | None) -> str:
     known = np.isfinite(predicted)
     everything = predicted[known] if truth is None else np.concatenate([predicted[known], truth])
     low, high = np.floor(everything.min() * 100.0) - 1.0, np.ceil(everything.max() * 100.0) + 1.0
-    bins = np.linspace(low, high, 41)
+    bins = np.linspace(low, high, 41).tolist()
     with _figure(height=3.0) as (figure, (axes,)):
         axes.hist(
             [100 * predicted[known & trusted], 100 * predicted[known & ~trusted]],

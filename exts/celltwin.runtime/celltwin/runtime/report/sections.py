@@ -66,8 +66,8 @@ def build_sections(evidence: Evidence) -> list[Section]:
     return [section for section in built if section is not None]
 
 
-def cell_snapshot(evidence: Evidence, quantity: str, at: int | None = None) -> tuple[Array, Series] | None:
-    """Return the values of all cells at one step: the given one, or the last with any."""
+def cell_snapshot(evidence: Evidence, quantity: str) -> Array | None:
+    """Return the last values of all cells that may be trusted, NaN for the others; None where none may."""
     level_choices = [
         (kind, level)
         for level in (Level.CELL, Level.GROUP, Level.MODULE)
@@ -76,9 +76,11 @@ def cell_snapshot(evidence: Evidence, quantity: str, at: int | None = None) -> t
     series = evidence.series(quantity, *level_choices)
     if series is None:
         return None
-    known = np.flatnonzero(np.isfinite(series.values).any(axis=1))
-    step = int(known[-1]) if at is None else min(at, series.values.shape[0] - 1)
-    return np.repeat(series.values[step], evidence.spec.n_cells // series.values.shape[1]), series
+    trusted = np.where(series.quality <= Quality.STALE, series.values, np.nan)
+    known = np.flatnonzero(np.isfinite(trusted).any(axis=1))
+    if known.size == 0:
+        return None
+    return np.repeat(trusted[known[-1]], evidence.spec.n_cells // trusted.shape[1])
 
 
 def _pack(evidence: Evidence) -> Section | None:
@@ -99,12 +101,12 @@ def _pack(evidence: Evidence) -> Section | None:
             )
         )
     for quantity, words in (
-        ("soh", "Predicted health of every cell at the end."),
+        ("soh", "Predicted health of every cell at the end; grey where it may not be trusted."),
         ("voltage", "Voltage of every cell's group at the end."),
     ):
         snapshot = cell_snapshot(evidence, quantity)
         if snapshot is not None and len(pictures) < 2:
-            pictures.append(Picture(caption=words, png=_render(evidence, snapshot[0], quantity)))
+            pictures.append(Picture(caption=words, png=_render(evidence, snapshot, quantity)))
     if not pictures:
         return None
     return Section("The pack", (evidence.spec.description,) if evidence.spec.description else (), tuple(pictures))

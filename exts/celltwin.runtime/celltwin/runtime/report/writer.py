@@ -115,7 +115,13 @@ def _cards(evidence: Evidence) -> list[dict[str, str]]:
             break
     soh = figures["soh"]
     if soh:
-        card("Mean SOH", f"{100 * soh['mean']:.1f} %", f"weakest {soh['weakest_cell']} {100 * soh['lowest']:.1f} %")
+        weakest = f"weakest {soh['weakest_cell']} {100 * soh['lowest']:.1f} %"
+        doubt = f"not to be trusted for {soh['cells'] - soh['trusted_cells']} of {soh['cells']} cells; "
+        card(
+            "Mean SOH",
+            f"{100 * soh['mean']:.1f} %",
+            weakest if soh["trusted_cells"] == soh["cells"] else doubt + weakest,
+        )
     ranks = figures["groups"]
     if len(ranks) >= 2:
         value = ", ".join(rank["element"] for rank in ranks[:2])

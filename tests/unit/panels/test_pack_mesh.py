@@ -168,7 +168,7 @@ def test_panning_moves_the_scene_with_the_mouse(reference):
 
 def test_stacked_cells_are_drawn_apart_with_all_tops_and_found_by_a_ray(leaf, reference):
     spread = spread_stacks(leaf)
-    assert spread_stacks(reference) is reference
+    assert spread_stacks(reference) == reference
     assert spread.element_ids(Level.CELL) == leaf.element_ids(Level.CELL)
 
     tops = np.count_nonzero(mesh_cells(spread, 12).brightness == 1.0) / 4

@@ -1,0 +1,1 @@
+"""The pack engine: thousands of coupled cells, batched in Warp kernels."""

@@ -85,6 +85,12 @@ def _neighbours(spec: PackSpec, local: Array) -> NDArray[np.int64]:
     count = local.shape[0]
     if spec.layout.pattern == "stack":
         return np.stack([np.arange(count - 1), np.arange(1, count)], axis=1)
+    if spec.layout.pattern == "square":
+        rows, cells = spec.layout.rows, np.arange(count)
+        along_y = cells[(cells + 1) % rows != 0]
+        along_x = cells[: count - rows]
+        pairs = np.concatenate([np.stack([along_y, along_y + 1], axis=1), np.stack([along_x, along_x + rows], axis=1)])
+        return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))].astype(np.int64)
     pitch = max(spec.cell.footprint) + spec.layout.cell_gap
     apart = np.linalg.norm(local[:, np.newaxis] - local[np.newaxis], axis=2)
     first, second = np.nonzero((apart < 1.05 * pitch) & (np.arange(count)[:, np.newaxis] < np.arange(count)))

@@ -84,7 +84,7 @@ def _build(data: dict[str, Any]) -> PackSpec:
         key: read_table(PackSpec, {key: data[key]}, "", partial=True)[key] for key in _TOP if key in data
     }
     parts |= read_table(
-        PackSpec, require_table(data, "topology"), "topology", partial=True, allowed=("series", "parallel")
+        PackSpec, require_table(data, "topology"), "topology", partial=True, allowed=("series", "parallel", "strings")
     )
     for key in ("series", "parallel"):
         if key not in parts:

@@ -46,6 +46,19 @@ class CellSpec:
     )
     mass: float = spec_field("Mass of one cell.", unit="kg", above=0.0)
     heat_capacity: float = spec_field("Specific heat capacity of the cell.", unit="J/(kg*K)", above=0.0)
+    conductivity: float = spec_field(
+        "Thermal conductivity across the layers, along a cylinder's radius or through a pouch; 0 where the cell is "
+        "taken to have one temperature.",
+        unit="W/(m*K)",
+        at_least=0.0,
+        default=0.0,
+    )
+    surface_share: float = spec_field(
+        "Share of the cell's heat capacity at its surface, such as the can; of no meaning where conductivity is 0.",
+        above=0.0,
+        at_most=0.5,
+        default=0.1,
+    )
     capacity: float = spec_field("Nominal capacity.", unit="A.h", above=0.0)
     nominal_voltage: float = spec_field("Nominal voltage.", unit="V", above=0.0)
     lowest_voltage: float = spec_field("Discharge cut-off voltage.", unit="V", above=0.0)
@@ -103,6 +116,12 @@ class LayoutSpec:
     )
     rows: int = spec_field("Cells in one column along y, for hexagonal and square patterns.", at_least=1, default=1)
     cell_gap: float = spec_field("Free space between neighbouring cells.", unit="m", at_least=0.0)
+    gap_conductivity: float = spec_field(
+        "Thermal conductivity of what fills the space between cells: air 0.026, potting 0.2 to 3.",
+        unit="W/(m*K)",
+        above=0.0,
+        default=0.026,
+    )
     housing_wall: float = spec_field("Thickness of the module's housing.", unit="m", above=0.0)
 
     def __post_init__(self) -> None:
@@ -119,6 +138,15 @@ class BusbarSpec:
     thickness: float = spec_field("Thickness of a busbar.", unit="m", above=0.0)
     weld_resistance: float = spec_field("Resistance of one cell's connection to the busbar.", unit="ohm", at_least=0.0)
     link_resistance: float = spec_field("Resistance of the busbar between two series groups.", unit="ohm", at_least=0.0)
+    string_resistance: float = spec_field(
+        "Resistance of cable, fuse and contactor of one string of modules.", unit="ohm", at_least=0.0, default=0.0
+    )
+    feed: str = spec_field(
+        "How current enters and leaves a group: straight through a plate over all cells, or along rails from cell to "
+        "cell, both ends at the first cell (same) or one at the first and one at the last (opposite).",
+        choices=("plate", "same", "opposite"),
+        default="plate",
+    )
 
     def __post_init__(self) -> None:
         """Check the fields."""
@@ -151,10 +179,38 @@ class CoolingSpec:
         unit="W/(m^2*K)",
         above=0.0,
     )
+    flow_direction: str = spec_field(
+        "Direction of the coolant in the frame of a module.", choices=("+x", "-x", "+y", "-y"), default="+x"
+    )
+    supply: str = spec_field(
+        "Whether every module has an inlet of its own, or one stream passes the modules in their order.",
+        choices=("parallel", "series"),
+        default="parallel",
+    )
+    ambient_temperature: float = spec_field(
+        "Temperature of the air around the modules.", unit="K", above=0.0, default=298.15
+    )
+    ambient_transfer: float = spec_field(
+        "Heat transfer coefficient from a module's sides and top to the air around it.",
+        unit="W/(m^2*K)",
+        at_least=0.0,
+        default=0.0,
+    )
+    module_transfer: float = spec_field(
+        "Heat transfer coefficient between the facing sides of neighbouring modules.",
+        unit="W/(m^2*K)",
+        at_least=0.0,
+        default=0.0,
+    )
 
     def __post_init__(self) -> None:
         """Check the fields alone and against each other."""
         check_fields(self, "cooling")
+        if self.method == "air" and (self.supply == "series" or self.ambient_transfer > 0.0):
+            raise SpecError(
+                "cooling.supply = 'series' and cooling.ambient_transfer are for a coolant plate",
+                remedy="Where cooling.method = 'air' every cell gives its heat to the air of inlet_temperature already",
+            )
         if self.method == "plate":
             for name in ("plate_thickness", "flow"):
                 if getattr(self, name) <= 0.0:
@@ -263,7 +319,8 @@ class DataMappingSpec:
 class PackSpec:
     """A pack, declared once: stage, electrical network, thermal network and telemetry map follow from it.
 
-    Every module has ``series`` groups of ``parallel`` cells, and all modules are in series.
+    Every module has ``series`` groups of ``parallel`` cells. The modules of a string are in series, in their order;
+    ``strings`` strings of as many modules each are in parallel.
     """
 
     name: str = spec_field("Name of the pack: letters, digits and underscores.")
@@ -272,6 +329,7 @@ class PackSpec:
     source: str = spec_field("Where the figures come from.", default="")
     series: int = spec_field("Series groups in one module.", at_least=1)
     parallel: int = spec_field("Cells in one series group.", at_least=1)
+    strings: int = spec_field("Strings of modules in parallel.", at_least=1, default=1)
     cell: CellSpec
     layout: LayoutSpec
     busbar: BusbarSpec
@@ -290,6 +348,11 @@ class PackSpec:
         check_fields(self, "pack")
         if not self.modules:
             raise SpecError("pack.modules is empty", remedy="A pack has at least one module")
+        if len(self.modules) % self.strings:
+            raise SpecError(
+                f"topology.strings = {self.strings} does not divide the {len(self.modules)} modules",
+                remedy="Give every string the same number of modules",
+            )
         for what, ids in (
             ("modules", [module.id for module in self.modules]),
             ("sensors", [sensor.id for sensor in self.sensors]),
@@ -332,8 +395,24 @@ class PackSpec:
 
     @cached_property
     def n_groups(self) -> int:
-        """Number of series groups in the pack."""
+        """Number of series groups in the pack, those of all strings."""
         return self.n_modules * self.series
+
+    @property
+    def n_series(self) -> int:
+        """Number of groups between the pack's terminals along one string."""
+        return self.n_groups // self.strings
+
+    @property
+    def cells_in_parallel(self) -> int:
+        """Number of cells that share the pack's current: those of one group of every string."""
+        return self.parallel * self.strings
+
+    @property
+    def topology(self) -> str:
+        """Short name of the topology, such as ``"100s28p"`` or ``"2x50s28p"`` for two strings."""
+        strings = f"{self.strings}x" if self.strings > 1 else ""
+        return f"{strings}{self.n_series}s{self.parallel}p"
 
     @cached_property
     def n_cells(self) -> int:
@@ -343,12 +422,17 @@ class PackSpec:
     @property
     def capacity(self) -> float:
         """Nominal capacity of the pack [A.h]."""
+        return self.cell.capacity * self.cells_in_parallel
+
+    @property
+    def group_capacity(self) -> float:
+        """Nominal capacity of one series group [A.h]."""
         return self.cell.capacity * self.parallel
 
     @property
     def nominal_voltage(self) -> float:
         """Nominal voltage of the pack [V]."""
-        return self.cell.nominal_voltage * self.n_groups
+        return self.cell.nominal_voltage * self.n_series
 
     @property
     def energy(self) -> float:

@@ -148,12 +148,12 @@ def declare_schemas() -> tuple[SchemaDeclaration, ...]:
     """Return all battery schemas, in the order of the shipped file."""
     sensor = f"battery:sensor:{INSTANCE_NAME}"
     mapping = f"battery:mapping:{INSTANCE_NAME}"
-    pack_fields = ("title", "description", "source", "series", "parallel")
+    pack_fields = ("title", "description", "source", "series", "parallel", "strings")
     others = tuple(name for name, _ in field_rules(PackSpec) if name not in pack_fields)
     return (
         SchemaDeclaration(
             name="BatteryPackAPI",
-            doc="A battery pack: all modules below it are in series.",
+            doc="A battery pack: the modules below it are in series, in one or more parallel strings.",
             attributes=(
                 *_identity("pack", "the name of its specification", index=False),
                 *declare_fields(PackSpec, "battery", "Battery", leave_out=others),

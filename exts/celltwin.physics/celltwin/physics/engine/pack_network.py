@@ -47,6 +47,8 @@ class Circuit:
         Node of each pack.
     group_ids : tuple of str
         Names of the groups, for messages.
+    node_ids : tuple of str
+        Names of the nodes above the groups, such as modules, strings and the pack; empty: numbers.
     """
 
     n_groups: int
@@ -60,6 +62,7 @@ class Circuit:
     link_resistance: Array
     roots: NDArray[np.int32]
     group_ids: tuple[str, ...] = ()
+    node_ids: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the tree and make the arrays read-only."""

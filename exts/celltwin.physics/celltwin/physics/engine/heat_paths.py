@@ -218,12 +218,11 @@ def exchange_heat(
             entry[place] = now
             now = mean[place] + (now - mean[place]) * np.exp(-units[place]) if total[place] > 0.0 else now
             outlet[place] = now
-    # The mean stream temperature that carries off just what the stream takes up: the log-mean difference.
-    part = np.where(units > 1e-6, -np.expm1(-units) / np.maximum(units, 1e-300), 1.0 - 0.5 * units)
-    stream = mean + (entry - mean) * part
+    # Each cell of a segment has its own share of the stream, which approaches the cell's temperature on its way.
+    reached = np.where(units > 1e-9, -np.expm1(-units) / np.maximum(units, 1e-300), 1.0)
     return HeatExchange(
         neighbours=(heat.conductance * (temperature[heat.neighbours] - temperature)).sum(axis=0),
-        coolant=film * (np.where(total > 0.0, stream, 0.0)[heat.segment] - temperature),
+        coolant=(film * reached[heat.segment]) * (entry[heat.segment] - temperature),
         ambient=heat.ambient_conductance * (ambient - temperature),
         segment_outlet=outlet,
     )

@@ -1,8 +1,8 @@
-"""What the engine knows of a cell type: numbers, polynomials and tables, and no functions of anybody's.
+r"""What the engine knows of a cell type: numbers, polynomials and tables, and no functions of anybody's.
 
 Smooth properties of temperature and electrolyte are polynomials in two scaled variables,
 
-.. math:: \\theta = 1000\\,(1/T_\\mathrm{ref} - 1/T), \\qquad \\xi = c_e / c_{e,0} - 1,
+.. math:: \theta = 1000\,(1/T_\mathrm{ref} - 1/T), \qquad \xi = c_e / c_{e,0} - 1,
 
 so that an Arrhenius law is one exact term. Properties of stoichiometry are piecewise cubics over [0, 1], continuous
 with their slope: row k holds the four coefficients of interval k, in powers of the place within it (from 0 to 1).
@@ -33,7 +33,9 @@ class ElectrodeModel:
     transport_efficiency : float
         Effective over bulk transport in the electrolyte, porosity over tortuosity [-].
     conductivity : float
-        Effective electronic conductivity [S/m].
+        Effective electronic conductivity at the reference temperature [S/m].
+    conductivity_temperature : ndarray of shape (3,)
+        As for the diffusivity.
     maximum_concentration : float
         Lithium in the full particle [mol/m^3].
     stoichiometry_empty, stoichiometry_full : float
@@ -71,6 +73,7 @@ class ElectrodeModel:
     exchange_current: Array
     exchange_current_exponent: float
     exchange_current_temperature: Array
+    conductivity_temperature: Array = field(default_factory=lambda: np.zeros(3))
 
     def __post_init__(self) -> None:
         """Check that everything is physical and make the tables read-only."""
@@ -93,7 +96,9 @@ class ThermalModel:
     Attributes
     ----------
     heat_capacity : float
-        Of the whole cell [J/K].
+        Of the whole cell at the reference temperature [J/K].
+    heat_capacity_temperature : tuple of float
+        a, b and c of the factor 1 + a (T - T_ref) + b (T - T_ref)^2 + c (T - T_ref)^3 on it [1/K, 1/K^2, 1/K^3].
     surface_share : float
         Share of the heat capacity that the surface node has [-]; 0 for a cell of one temperature.
     core_conductance : float
@@ -106,6 +111,7 @@ class ThermalModel:
     surface_share: float = 0.0
     core_conductance: float = 0.0
     heat_transfer: float = 0.0
+    heat_capacity_temperature: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
         """Check that everything is physical."""
@@ -197,9 +203,7 @@ class CellModel:
             _require(name, getattr(self, name), above=0.0)
         _require("contact_resistance", self.contact_resistance, at_least=0.0)
         _require("highest_voltage", self.highest_voltage, above=self.lowest_voltage)
-        _freeze(
-            self, electrolyte_diffusivity=4, electrolyte_conductivity=4, transference=4, concentration_factor=4
-        )
+        _freeze(self, electrolyte_diffusivity=4, electrolyte_conductivity=4, transference=4, concentration_factor=4)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -261,7 +265,7 @@ def _require(
     name: str, value: float, *, above: float | None = None, at_least: float | None = None, below: float | None = None
 ) -> None:
     fine = np.isfinite(value)
-    limits = []
+    limits: list[str] = []
     if above is not None:
         fine, limits = fine and value > above, [*limits, f"greater than {above:g}"]
     if at_least is not None:

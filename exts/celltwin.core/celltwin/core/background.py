@@ -10,7 +10,7 @@ import threading
 from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Any
 
-__all__ = ["BackgroundWorker"]
+__all__ = ["BackgroundWorker", "become_worker"]
 
 _resident: Any = None
 
@@ -63,11 +63,16 @@ class BackgroundWorker:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _build(factory: str, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
-    global _resident
+def become_worker() -> None:
+    """Make this spawned process a good worker: lower priority, deaf to Ctrl-C, ending with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, name="end with parent", daemon=True).start()
     os.nice(5)
+
+
+def _build(factory: str, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
+    global _resident
+    become_worker()
     module, _, name = factory.partition(":")
     _resident = getattr(importlib.import_module(module), name)(*args, **kwargs)
 

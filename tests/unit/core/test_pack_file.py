@@ -189,6 +189,30 @@ def test_sensors_follow_their_elements_when_modules_change(leaf):
     assert spec.with_modules(spec.modules) == spec
 
 
+def test_strings_divide_the_voltage_and_multiply_the_capacity(leaf):
+    text = LEAF_TEXT.replace("parallel = 2\n", "parallel = 2\nstrings = 3\n")
+
+    spec = parse_pack(text)
+
+    assert (spec.topology, leaf.topology) == ("3x2s2p", "6s2p")
+    assert (spec.n_series, spec.cells_in_parallel, spec.group_capacity) == (2, 6, 65.0)
+    assert spec.nominal_voltage == pytest.approx(leaf.nominal_voltage / 3)
+    assert spec.capacity == pytest.approx(3 * leaf.capacity)
+    assert spec.energy == pytest.approx(leaf.energy)
+    assert "strings = 2 does not divide the 3 modules" in complaint(text.replace("strings = 3", "strings = 2"))
+    assert "topology.strings = 0 must be at least 1" in complaint(text.replace("strings = 3", "strings = 0"))
+
+
+def test_what_a_file_leaves_out_is_a_pack_as_before(leaf):
+    assert (leaf.strings, leaf.busbar.feed, leaf.cooling.supply, leaf.cooling.flow_direction) == (
+        1,
+        "plate",
+        "parallel",
+        "+x",
+    )
+    assert leaf.cell.conductivity == leaf.cooling.ambient_transfer == leaf.cooling.module_transfer == 0.0
+
+
 def test_a_pack_has_at_least_one_module(leaf):
     with pytest.raises(SpecError, match=r"pack\.modules is empty"):
         replace(leaf, modules=())

@@ -53,6 +53,8 @@ def cells(draw: st.DrawFn) -> CellSpec:
         height=draw(numbers(0.003, 0.3)),
         mass=draw(numbers(0.01, 10.0)),
         heat_capacity=draw(numbers(100.0, 3000.0)),
+        conductivity=draw(st.one_of(st.just(0.0), numbers(0.1, 30.0))),
+        surface_share=draw(numbers(0.01, 0.5)),
         capacity=draw(numbers(0.1, 500.0)),
         nominal_voltage=nominal,
         lowest_voltage=low,
@@ -79,6 +81,11 @@ def coolings(draw: st.DrawFn) -> CoolingSpec:
         flow=flow if method == "plate" else 0.0,
         highest_flow=flow * draw(numbers(1.0, 3.0)),
         heat_transfer=draw(numbers(1.0, 500.0)),
+        flow_direction=draw(st.sampled_from(["+x", "-x", "+y", "-y"])),
+        supply=draw(st.sampled_from(["parallel", "series"])) if method == "plate" else "parallel",
+        ambient_temperature=draw(numbers(230.0, 330.0)),
+        ambient_transfer=draw(numbers(0.0, 50.0)) if method == "plate" else 0.0,
+        module_transfer=draw(numbers(0.0, 50.0)),
     )
 
 
@@ -134,11 +141,13 @@ def packs(draw: st.DrawFn) -> PackSpec:
         source=draw(TEXTS),
         series=series,
         parallel=parallel,
+        strings=draw(st.sampled_from([n for n in (1, 2, 3) if len(ids) % n == 0])),
         cell=draw(cells()),
         layout=LayoutSpec(
             pattern=draw(st.sampled_from(["hexagonal", "square", "stack"])),
             rows=rows,
             cell_gap=draw(numbers(0.0, 0.01)),
+            gap_conductivity=draw(numbers(0.01, 5.0)),
             housing_wall=draw(numbers(0.001, 0.01)),
         ),
         busbar=BusbarSpec(
@@ -147,6 +156,8 @@ def packs(draw: st.DrawFn) -> PackSpec:
             thickness=draw(numbers(0.0001, 0.005)),
             weld_resistance=draw(numbers(0.0, 0.01)),
             link_resistance=draw(numbers(0.0, 0.01)),
+            string_resistance=draw(numbers(0.0, 0.01)),
+            feed=draw(st.sampled_from(["plate", "same", "opposite"])),
         ),
         cooling=draw(coolings()),
         modules=tuple(

@@ -70,7 +70,7 @@ def limit_current(spec: PackSpec, settings: ShieldSettings, measured: Measuremen
     """Return the tightest limit on a current of the sign of ``asked`` [A], positive on discharge."""
     charging = asked < 0.0
     per_cell = spec.cell.highest_charge_current if charging else spec.cell.highest_discharge_current
-    highest = per_cell * spec.parallel
+    highest = per_cell * spec.cells_in_parallel
     verb = "charge" if charging else "discharge"
     limits = [
         CurrentLimit(allowed=highest, reason=f"highest {verb} current of the pack is {_CURRENT.format(highest)}"),
@@ -106,7 +106,8 @@ def _by_voltage(spec: PackSpec, settings: ShieldSettings, measured: Measurements
     if room <= -settings.voltage_tolerance:
         limits.append(CurrentLimit(allowed=0.0, reason=where))
     else:
-        resistance = settings.resistance_factor * (cell.resistance + spec.busbar.weld_resistance) / spec.parallel
+        each = settings.resistance_factor * (cell.resistance + spec.busbar.weld_resistance)
+        resistance = each / spec.cells_in_parallel
         flowing = measured.current if np.isfinite(measured.current) else 0.0
         flowing = -flowing if charging else flowing
         limits.append(CurrentLimit(allowed=flowing + (room - settings.voltage_margin) / resistance, reason=where))

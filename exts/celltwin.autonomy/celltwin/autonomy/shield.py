@@ -95,7 +95,7 @@ class Shield:
         """Return how far the current may have grown since the last step."""
         spec, settings = self._spec, self._settings
         per_cell = spec.cell.highest_charge_current if asked < 0.0 else spec.cell.highest_discharge_current
-        growth = settings.ramp * per_cell * spec.parallel  # [A/s]
+        growth = settings.ramp * per_cell * spec.cells_in_parallel  # [A/s]
         if self._last is None:
             before, step = (measured.current if np.isfinite(measured.current) else 0.0), _FIRST_STEP
         else:
@@ -132,7 +132,7 @@ class Shield:
 
     def _review_balancing(self, asked: Array, measured: Measurements, notes: list[str]) -> Array:
         spec, settings = self._spec, self._settings
-        highest = settings.balancing_rate * spec.capacity
+        highest = settings.balancing_rate * spec.group_capacity
         if asked.shape != (spec.n_groups,):
             notes.append(f"balancing current of shape {asked.shape} refused: set to {_BLEED.format(0.0)}")
             return np.zeros(spec.n_groups)

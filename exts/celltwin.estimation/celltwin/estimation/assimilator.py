@@ -170,11 +170,15 @@ class Assimilator:
         cells = _measured(state, "current", Level.CELL, spec.n_cells)
         floor = _UNKNOWN_CURRENT * spec.cell.capacity
         if reading is not None and reading.usable()[0]:
-            current = np.full(spec.n_groups, reading.values[0] / spec.parallel)
-            sensed, uncertainty = True, _doubt(reading)[0] / spec.parallel
+            current = np.full(spec.n_groups, reading.values[0] / spec.cells_in_parallel)
+            sensed, uncertainty = True, float(_doubt(reading)[0]) / spec.cells_in_parallel
+            if spec.strings > 1:
+                current, uncertainty = _share_strings(spec, current, cells, uncertainty)
         elif cells is not None and (found := cells.usable()).any():
             # In series every group carries the same current: take it from the cells that are measured.
             current = np.full(spec.n_groups, cells.values[found].mean())
+            if spec.strings > 1:
+                current, _ = _share_strings(spec, current, cells, 0.0)
             share = float(found.mean())
             sensed = True
             uncertainty = float(_SHARING_SPREAD * np.abs(current[0]) * (1.0 - share) + 0.001 * spec.cell.capacity)
@@ -262,10 +266,14 @@ class Assimilator:
                 np.repeat(quality, spec.parallel),
             ),
         ]
-        for level, strings in ((Level.MODULE, spec.n_modules), (Level.PACK, 1)):
-            shape = (strings, -1)
+        for level, parts in ((Level.MODULE, spec.n_modules), (Level.PACK, spec.strings)):
+            shape = (parts, -1)
             value, doubt = combine_series(soc.reshape(shape), capacity.reshape(shape), uncertainty.reshape(shape))
-            found.append((level, value, doubt, quality.reshape(shape).max(axis=1)))
+            worst = quality.reshape(shape).max(axis=1)
+            if level is Level.PACK and spec.strings > 1:  # what its strings hold, for each unit of what they could
+                value, doubt, worst = (np.mean(value, keepdims=True), np.mean(doubt, keepdims=True), worst[:1].copy())
+                worst[0] = quality.max()
+            found.append((level, value, doubt, worst))
         return tuple(self._reading(state, "soc", *entry) for entry in found)
 
     def _parameter_readings(self, state: PackState) -> tuple[Reading, ...]:
@@ -305,17 +313,18 @@ class Assimilator:
         voltage = _measured(state, "voltage", Level.GROUP, spec.n_groups)
         pack = _measured(state, "voltage", Level.PACK, 1)
         if voltage is not None:
-            for level, strings in ((Level.MODULE, spec.n_modules), (Level.PACK, 1)):
-                shape = (strings, -1)
-                doubt = np.sqrt(np.square(_doubt(voltage)).reshape(shape).sum(axis=1))
+            for level, size in ((Level.MODULE, spec.n_modules), (Level.PACK, 1)):
+                strings = spec.strings if level is Level.PACK else 1
+                shape = (size, strings, -1)
+                doubt = np.sqrt(np.square(_doubt(voltage)).reshape(size, -1).sum(axis=1)) / strings
                 total = self._reading(
                     state,
                     "voltage",
                     level,
-                    voltage.values.reshape(shape).sum(axis=1),
+                    voltage.values.reshape(shape).sum(axis=2).mean(axis=1),
                     doubt,
-                    voltage.quality.reshape(shape).max(axis=1),
-                    "sum of the group voltages",
+                    voltage.quality.reshape(size, -1).max(axis=1),
+                    "sum of the group voltages" + (", mean of the strings" if strings > 1 else ""),
                 )
                 if level is Level.MODULE:
                     readings.append(total)
@@ -338,8 +347,8 @@ class Assimilator:
             )
         cells = _measured(state, "current", Level.CELL, spec.n_cells)
         if cells is None or not np.isfinite(cells.values).all():
-            share = np.full(spec.n_cells, current.values[0] / spec.parallel)
-            doubt = np.hypot(_SHARING_SPREAD * share, _doubt(current)[0] / spec.parallel)
+            share = np.full(spec.n_cells, current.values[0] / spec.cells_in_parallel)
+            doubt = np.hypot(_SHARING_SPREAD * share, _doubt(current)[0] / spec.cells_in_parallel)
             quality = np.full(spec.n_cells, current.quality[0], dtype=np.uint8)
             readings.append(
                 self._reading(state, "current", Level.CELL, share, doubt, quality, "equal share of the pack's current")
@@ -399,3 +408,19 @@ def _load_cell(spec: PackSpec, parameters: CellParameters | OcvTable | None) -> 
     found = parameters or load_cell_parameters(spec.cell.parameter_set)
     name = f"open-circuit voltage of {found.name}, {found.hash}"
     return OcvTable.from_samples(found.soc, found.voltage, name), found.capacity
+
+
+def _share_strings(spec: PackSpec, equal: Array, cells: Reading | None, uncertainty: float) -> tuple[Array, float]:
+    """Return the current of a cell of each group [A] where strings share the pack's, and its standard uncertainty.
+
+    A string of which cells are measured has their mean; others an equal share of the pack's current.
+    """
+    current = equal.copy()
+    if cells is None:
+        return current, float(np.hypot(uncertainty, _SHARING_SPREAD * np.abs(equal).max()))
+    values = np.where(cells.usable(), cells.values, np.nan).reshape(spec.strings, -1)
+    known = np.isfinite(values).any(axis=1)
+    mean = np.nansum(values, axis=1) / np.maximum(np.isfinite(values).sum(axis=1), 1)
+    current = np.where(np.repeat(known, spec.n_series), np.repeat(mean, spec.n_series), current)
+    doubt = 0.0 if known.all() else _SHARING_SPREAD * float(np.abs(equal).max())
+    return current, float(np.hypot(uncertainty, doubt))

@@ -237,7 +237,7 @@ def _temperature(spec: PackSpec, state: PackState, bands: AlarmBands) -> list[Cr
 
 def _current(spec: PackSpec, state: PackState, bands: AlarmBands) -> list[Crossing]:
     found = []
-    for level, cells in ((Level.PACK, spec.parallel), (Level.CELL, 1)):
+    for level, cells in ((Level.PACK, spec.cells_in_parallel), (Level.CELL, 1)):
         reading = state.get(Kind.MEASURED, "current", level)
         if reading is None or reading.values.size != spec.size(level):
             continue

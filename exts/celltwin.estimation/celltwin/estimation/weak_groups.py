@@ -38,7 +38,7 @@ class GroupRank:
     element_id : str
         Its id.
     deficit : float
-        Voltage missing against the median of the pack, averaged over the charge drawn [V].
+        Voltage missing against the median of the string, averaged over the charge drawn [V].
     weighted_deficit : float
         Root mean square of the deficit, signed: what the groups are ranked by [V].
     significance : float
@@ -129,9 +129,11 @@ class GroupEvidence:
         counted &= np.isfinite(voltage).sum(axis=1) >= 2  # NaN steps and currents compare as False
         if not counted.any():
             return
-        deficit = np.nanmedian(voltage[counted], axis=1)[:, np.newaxis] - voltage[counted]
+        # Groups are compared within their string, where all carry the same current.
+        strings = voltage[counted].reshape(-1, self._spec.strings, self._spec.n_series)
+        deficit = (_median(strings) - strings).reshape(strings.shape[0], -1)
         known = np.isfinite(deficit)
-        charge = (current[counted] * step[counted])[:, np.newaxis] * known
+        charge = (current[counted] * step[counted] / self._spec.strings)[:, np.newaxis] * known
         self._charge += charge.sum(axis=0)
         deficit = np.where(known, deficit, 0.0)
         self._missing += (charge * deficit).sum(axis=0)
@@ -163,6 +165,16 @@ class GroupEvidence:
             )
             for place in np.argsort(-weighted, kind="stable")
         )
+
+
+def _median(values: Array) -> Array:
+    """Return the median of what is finite along the last axis, kept; NaN where nothing is."""
+    ordered = np.sort(values, axis=-1)  # NaN comes last
+    count = np.isfinite(values).sum(axis=-1, keepdims=True)
+    low = np.take_along_axis(ordered, np.maximum((count - 1) // 2, 0), axis=-1)
+    high = np.take_along_axis(ordered, np.minimum(count // 2, values.shape[-1] - 1), axis=-1)
+    middle: Array = 0.5 * (low + high)
+    return middle
 
 
 def weakest_groups(

@@ -70,7 +70,7 @@ def plan_balancing(spec: PackSpec, state: PackState, bleed_rate: float) -> Balan
     excess = lacking[emptiest] - lacking
     bled = excess > np.hypot(doubt, doubt[emptiest])  # an unknown uncertainty bleeds nothing
     bled[emptiest] = False
-    bleed = bleed_rate * spec.capacity
+    bleed = bleed_rate * spec.group_capacity
     return BalancingPlan(
         current=np.where(bled, bleed, 0.0),
         excess=excess,
@@ -81,7 +81,7 @@ def plan_balancing(spec: PackSpec, state: PackState, bleed_rate: float) -> Balan
 
 def _capacities(spec: PackSpec, state: PackState) -> tuple[Array, Array]:
     """Return each group's capacity and its standard uncertainty [A.h]: estimated, else nominal."""
-    nominal = np.full(spec.n_groups, spec.capacity)
+    nominal = np.full(spec.n_groups, spec.group_capacity)
     reading = state.get(Kind.ESTIMATED, "capacity", Level.GROUP)
     if reading is None or reading.values.size != spec.n_groups:
         return nominal, _CAPACITY_SPREAD * nominal

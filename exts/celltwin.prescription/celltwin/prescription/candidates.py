@@ -104,7 +104,7 @@ def choose_candidate(
     tried : tuple of Candidate
         All candidates, in the order of trial.
     """
-    highest = spec.cell.highest_charge_current * spec.parallel
+    highest = spec.cell.highest_charge_current * spec.cells_in_parallel
     currents = [rate * spec.capacity for rate in settings.rates if rate * spec.capacity < highest * (1.0 - 1e-9)]
     flows = [share * spec.cooling.highest_flow for share in settings.flows]
     if spec.cooling.method == "air" or spec.cooling.highest_flow <= 0.0:
@@ -185,9 +185,9 @@ def worst_cells(
     from celltwin.physics import CellBatch
 
     parameters = simulator.parameters
-    cell_current = current / spec.parallel * case.share
+    cell_current = current / spec.cells_in_parallel * case.share
     # Heat of the module's other cells warms the coolant; twice the ohmic resistance stands for all losses.
-    heat = 2.0 * spec.cell.resistance * (current / spec.parallel) ** 2 * spec.series * spec.parallel
+    heat = 2.0 * spec.cell.resistance * (current / spec.cells_in_parallel) ** 2 * spec.series * spec.parallel
     batch = CellBatch.of(
         parameters,
         initial_soc=min(max(case.soc, 0.0), _FULLEST),

@@ -136,7 +136,7 @@ def _health(spec: PackSpec, state: PackState) -> Array:
     """Return the cells' state of health [-]: predicted, else from the groups' estimated capacity; NaN if unknown."""
     predicted = _good(spec, state.best("soh", Level.CELL), Level.CELL)
     capacity = _good(spec, state.get(Kind.ESTIMATED, "capacity", Level.GROUP), Level.GROUP)
-    return np.where(np.isfinite(predicted), predicted, np.repeat(capacity / spec.capacity, spec.parallel))
+    return np.where(np.isfinite(predicted), predicted, np.repeat(capacity / spec.group_capacity, spec.parallel))
 
 
 def _shares(spec: PackSpec, state: PackState) -> Array:

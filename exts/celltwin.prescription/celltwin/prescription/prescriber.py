@@ -144,7 +144,8 @@ class CandidatePrescriber:
         flows = [share * spec.cooling.highest_flow for share in settings.flows]
         least = flows[0] if chosen is None else chosen.flow
         current = state.best("current", Level.PACK)
-        flowing = float(current.values[0]) / spec.parallel if current is not None and current.usable()[0] else 0.0
+        known = current is not None and current.usable()[0]
+        flowing = float(current.values[0]) / spec.cells_in_parallel if current is not None and known else 0.0
         loss = 2.0 * spec.cell.resistance * case.resistance_ratio * (flowing * case.share) ** 2  # [W], as worst_cells
         heat = loss * spec.series * spec.parallel
         limit = spec.cell.highest_temperature - settings.temperature_margin
@@ -167,7 +168,7 @@ class CandidatePrescriber:
         if broken:
             least = min(broken, key=lambda other: other.current)
             why = f"at {_amperes(least.current)} {least.binding}"
-        elif chosen.current < self._spec.cell.highest_charge_current * self._spec.parallel * (1.0 - 1e-9):
+        elif chosen.current < self._spec.cell.highest_charge_current * self._spec.cells_in_parallel * (1.0 - 1e-9):
             why = (
                 f"{case.fullest_id} ({100.0 * min(case.soc, 1.0):.0f} %) reaches the voltage limit, which tapers the "
                 f"current: more than {_amperes(chosen.current)} charges no faster"

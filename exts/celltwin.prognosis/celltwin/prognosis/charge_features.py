@@ -188,7 +188,7 @@ class ChargeFeatures:
         for level in (Level.CELL, Level.GROUP, Level.MODULE, Level.PACK):
             reading = state.best("current", level)
             if reading is not None:
-                share = 1 if level is Level.CELL else spec.parallel
+                share = {Level.CELL: 1, Level.PACK: spec.cells_in_parallel}.get(level, spec.parallel)
                 found = np.repeat(np.where(reading.usable(), reading.values, np.nan), spec.n_cells // spec.size(level))
                 current = np.where(np.isnan(current), -found / share, current)
             if not np.isnan(current).any():

@@ -132,7 +132,7 @@ def _tree(spec: PackSpec) -> Tree:
     size_x, size_y, size_z = (1e3 * size for size in lay_out(spec).module_size)
     tree = Tree(f"[bold]{escape(spec.title)}[/bold]  ({spec.name})")
     tree.add(
-        f"{spec.n_groups}s{spec.parallel}p, {spec.n_cells} cells, {spec.nominal_voltage:.1f} V, "
+        f"{spec.topology}, {spec.n_cells} cells, {spec.nominal_voltage:.1f} V, "
         f"{spec.capacity:.1f} A·h, {spec.energy / 1e3:.2f} kWh"
     )
     cell = tree.add(f"Cell: {escape(spec.cell.name)}, {spec.cell.chemistry}, {spec.cell.format}")

@@ -92,7 +92,7 @@ def remove_module(stage: Usd.Stage, module_id: str) -> PackSpec:
             where=str(pack.GetPath()),
             remedy="Add another module before, or remove the pack",
         )
-    edited = spec.with_modules(kept)
+    edited: PackSpec = _edited(pack, lambda: spec.with_modules(kept))
     _remove_prim(stage, _module_prim(pack, module_id).GetPath())
     _apply(stage, pack, edited, renumber=True)
     return edited

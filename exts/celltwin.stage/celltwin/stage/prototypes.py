@@ -74,6 +74,7 @@ def module_bounds(spec: PackSpec) -> tuple[Array, Array]:
     return _module_bounds(
         replace(
             spec,
+            strings=1,
             modules=spec.modules[:1],
             sensors=tuple(sensor for sensor in spec.sensors if sensor.level is Level.CELL and not sensor.elements),
             mappings=(),

@@ -26,9 +26,9 @@ def possible_range(spec: PackSpec, channel: Channel) -> tuple[float, float]:
     quantity = find_quantity(channel.quantity)
     factor = 1.0
     if channel.quantity == "voltage":
-        factor = {Level.PACK: float(spec.n_groups), Level.MODULE: float(spec.series)}.get(channel.level, 1.0)
+        factor = {Level.PACK: float(spec.n_series), Level.MODULE: float(spec.series)}.get(channel.level, 1.0)
     elif channel.quantity == "current" and channel.level is not Level.CELL:
-        factor = float(spec.parallel)
+        factor = float(spec.cells_in_parallel if channel.level is Level.PACK else spec.parallel)
     return quantity.lowest * factor, quantity.highest * factor
 
 

@@ -33,7 +33,8 @@ def short_duty(tmp_path_factory) -> Path:
     path.write_text(
         """
 name = "short"
-initial_soc = 0.6
+[initial]
+soc = 0.6
 [[steps]]
 name = "Discharge 1C"
 kind = "discharge"

@@ -120,7 +120,7 @@ def test_an_interrupted_run_keeps_what_it_recorded(small_pack, short_duty, tmp_p
 def test_in_autonomous_mode_the_advice_acts_and_stays_within_the_limits(small_pack, tmp_path, drive):
     duty = tmp_path / "charge.toml"
     duty.write_text(
-        "name='charge'\ninitial_soc=0.3\n"
+        "name='charge'\n[initial]\nsoc=0.3\n"
         "[[steps]]\nname='Charge'\nkind='charge'\nrate=0.2\nuntil_rate=0.05\nlongest='15 min'\n"
     )
     job = TwinJob(

@@ -1,23 +1,15 @@
 import numpy as np
 import pytest
 
-from celltwin.core import Kind, Level, PackState, Reading, SpecError, load_pack
-from celltwin.runtime import DutyProgress, load_duty
-from celltwin.runtime.duty import command_of, next_progress
+from celltwin.core import Kind, Level, PackState, Reading, ScenarioPlayer, ScenarioProgress, load_pack, parse_scenario
+from celltwin.runtime.duty import command_of, observe
 
-
-@pytest.fixture(scope="module")
-def spec(repo_root):
-    return load_pack(repo_root / "data/packs/leaf_3_modules.toml")
-
-
-@pytest.fixture
-def duty(tmp_path):
-    path = tmp_path / "duty.toml"
-    path.write_text(
-        """
+DUTY = """
 name = "test"
-initial_soc = 0.9
+[initial]
+soc = 0.9
+[coolant]
+flow = 0.5
 [[steps]]
 name = "down"
 kind = "discharge"
@@ -25,7 +17,6 @@ rate = 1.0
 until_charge = 0.5
 longest = "2 h"
 [[steps]]
-name = "wait"
 kind = "rest"
 longest = 100
 [[steps]]
@@ -34,98 +25,89 @@ kind = "charge"
 rate = 0.5
 until_rate = 0.05
 longest = "3 h"
+[[steps]]
+kind = "power"
+power = "6.9 kW"
+longest = "1 h"
+[[steps]]
+kind = "voltage"
+cell_voltage = 3.8
+longest = "1 h"
 """
-    )
-    return load_duty(path)
 
 
-def image(spec, time, current, voltage=3.7):
-    return PackState(time=time, step=0).updated(
+@pytest.fixture(scope="module")
+def player(repo_root):
+    return ScenarioPlayer(parse_scenario(DUTY), load_pack(repo_root / "data/packs/leaf_3_modules.toml"))
+
+
+def image(spec, time, current, voltage=3.7, soc=None):
+    state = PackState(time=time, step=0).updated(
         Reading.at(Kind.MEASURED, "current", Level.PACK, np.array([current]), time, provenance="test"),
         Reading.at(Kind.MEASURED, "voltage", Level.GROUP, np.full(spec.n_groups, voltage), time, provenance="test"),
     )
+    if soc is None:
+        return state
+    return state.updated(Reading.at(Kind.ESTIMATED, "soc", Level.PACK, np.array([soc]), time, provenance="test"))
 
 
-def test_rates_become_pack_currents_positive_on_discharge(spec, duty):
-    discharging = command_of(duty, DutyProgress(step=0), image(spec, 0.0, 0.0), spec)
-    resting = command_of(duty, DutyProgress(step=1), image(spec, 0.0, 0.0), spec)
-    charging = command_of(duty, DutyProgress(step=2), image(spec, 0.0, 0.0), spec)
-
-    assert discharging.pack_current == pytest.approx(65.0)
-    assert resting.pack_current == 0.0
-    assert charging.pack_current == pytest.approx(-32.5)
+def asked(player, step, *, current=0.0, voltage=3.7):
+    return command_of(player, ScenarioProgress(step=step), image(player.spec, 0.0, current, voltage))
 
 
-def test_a_step_ends_when_its_charge_has_moved(spec, duty):
-    progress = DutyProgress()
-    for time in np.arange(0.0, 1800.0, 10.0):
-        progress = next_progress(duty, progress, image(spec, time, 65.0), spec)
-    assert progress.step == 0
-
-    progress = next_progress(duty, progress, image(spec, 1800.0, 65.0), spec)
-
-    assert progress.step == 1
-    assert progress.charge == 0.0
+def test_rates_become_pack_currents_positive_on_discharge(player):
+    assert asked(player, 0).pack_current == pytest.approx(65.0)
+    assert asked(player, 1).pack_current == 0.0
+    assert asked(player, 2).pack_current == pytest.approx(-32.5)
 
 
-def test_a_discharge_ends_at_the_lowest_group_voltage(spec, duty):
-    progress = next_progress(duty, DutyProgress(), image(spec, 10.0, 65.0, voltage=2.505), spec)
-
-    assert progress.step == 1
-
-
-def test_a_rest_ends_by_its_time(spec, duty):
-    resting = DutyProgress(step=1, started=500.0, time=500.0)
-
-    assert next_progress(duty, resting, image(spec, 599.0, 0.0), spec).step == 1
-    assert next_progress(duty, resting, image(spec, 600.0, 0.0), spec).step == 2
-
-
-def test_a_charge_goes_on_at_the_voltage_limit_until_the_current_has_fallen(spec, duty):
-    charging = DutyProgress(step=2, started=0.0, time=0.0)
-
-    assert next_progress(duty, charging, image(spec, 10.0, -32.5, voltage=4.2), spec).step == 2
-    assert next_progress(duty, charging, image(spec, 10.0, -3.0, voltage=3.9), spec).step == 2
-    assert next_progress(duty, charging, image(spec, 10.0, -3.0, voltage=4.2), spec).step == 3
-
-
-def test_at_the_voltage_limit_the_duty_asks_for_little_more_than_what_flows(spec, duty):
-    full = command_of(duty, DutyProgress(step=2), image(spec, 0.0, -20.0, voltage=4.199), spec)
-    filling = command_of(duty, DutyProgress(step=2), image(spec, 0.0, -20.0, voltage=4.1), spec)
+def test_at_the_voltage_limit_the_duty_asks_for_little_more_than_what_flows(player):
+    full = asked(player, 2, current=-20.0, voltage=4.199)
+    filling = asked(player, 2, current=-20.0, voltage=4.1)
 
     assert -21.0 < full.pack_current < -20.0
     assert filling.pack_current == pytest.approx(-32.5)
 
 
-def test_a_finished_duty_rests(spec, duty):
-    assert command_of(duty, DutyProgress(step=3), image(spec, 0.0, 0.0), spec).pack_current == 0.0
+def test_power_becomes_the_current_at_the_measured_voltage(player):
+    volts = player.spec.n_series * 3.7
+
+    assert asked(player, 3).pack_current == pytest.approx(6900.0 / volts)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("name = 'x'\ninitial_soc = 0.5", "steps is empty"),
-        (
-            "name = 'x'\ninitial_soc = 1.5\n[[steps]]\nname='a'\nkind='rest'\nlongest=1",
-            r"duty.initial_soc = 1.5 must be at most 1",
-        ),
-        ("name = 'x'\ninitial_soc = 0.5\n[[steps]]\nname='a'\nkind='sleep'\nlongest=1", "'sleep' is not one of"),
-        ("name = 'x'\ninitial_soc = 0.5\n[[steps]]\nname='a'\nkind='charge'\nlongest=1", r"steps\[0\].rate = 0"),
-        ("name = 'x'\ninitial_soc = 0.5\n[[steps]]\nname='a'\nkind='rest'\nlongest='5 V'", r"steps\[0\].longest.*'V'"),
-        ("name = 'x'\ninitial_soc = 0.5\nloops = 3", "unknown key loops = 3"),
-    ],
-)
-def test_a_wrong_duty_is_named_with_file_key_and_value(tmp_path, text, message):
-    path = tmp_path / "wrong.toml"
-    path.write_text(text)
+def test_a_demanded_voltage_moves_the_current_towards_it(player):
+    above = asked(player, 4, voltage=3.81).pack_current
+    below = asked(player, 4, voltage=3.79).pack_current
 
-    with pytest.raises(SpecError, match=message) as caught:
-        load_duty(path)
-
-    assert "wrong.toml" in str(caught.value)
+    assert above > 0.0 > below
+    assert asked(player, 4, current=5.0, voltage=3.8).pack_current == pytest.approx(5.0)
 
 
-def test_the_shipped_duty_loads(repo_root):
-    duty = load_duty(repo_root / "data/scenarios/discharge_and_fast_charge.toml")
+def test_a_finished_duty_rests(player):
+    assert asked(player, 5).pack_current == 0.0
 
-    assert [step.kind for step in duty.steps] == ["discharge", "rest", "charge", "rest"]
+
+def test_the_coolant_flows_as_the_scenario_says(player):
+    spec = player.spec
+
+    np.testing.assert_allclose(asked(player, 0).coolant_flow, 0.5 * spec.cooling.flow)
+
+
+def test_what_is_observed_comes_from_measured_groups_and_the_estimated_charge(player):
+    spec = player.spec
+    state = image(spec, 30.0, -10.0, soc=0.4)
+    groups = np.linspace(3.6, 3.8, spec.n_groups)
+    groups[0] = np.nan
+    state = state.updated(Reading.at(Kind.MEASURED, "voltage", Level.GROUP, groups, 30.0, provenance="test"))
+
+    seen = observe(state)
+
+    assert (seen.time, seen.current, seen.soc, seen.highest_voltage) == (30.0, -10.0, 0.4, 3.8)
+    assert seen.lowest_voltage == pytest.approx(groups[1])
+
+
+def test_nothing_measured_is_unknown_and_ends_no_step(player):
+    seen = observe(PackState(time=10.0, step=1))
+
+    assert np.isnan([seen.lowest_voltage, seen.highest_voltage, seen.soc]).all()
+    assert player.advance(player.start(), seen).step == 0

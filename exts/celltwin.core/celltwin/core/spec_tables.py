@@ -60,8 +60,17 @@ def read_table(
 
 
 def _convert(value: Any, kind: Any, rule: FieldRule, where: str) -> Any:
-    if kind is float:
+    if kind in (float, float | None):
         return read_number(value, rule, where)
+    if kind is bool:
+        if not isinstance(value, bool):
+            raise SpecError(f"{where} = {value!r} is not true or false", remedy=rule.doc)
+        return value
+    if kind == tuple[str, ...]:
+        texts = [value] if isinstance(value, str) else value
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise SpecError(f"{where} = {value!r} is not a text or a list of texts", remedy=rule.doc)
+        return tuple(texts)
     if kind is int:
         if isinstance(value, bool) or not isinstance(value, int):
             raise SpecError(f"{where} = {value!r} is not a whole number", remedy=rule.doc)
@@ -87,6 +96,8 @@ def _convert(value: Any, kind: Any, rule: FieldRule, where: str) -> Any:
         if len(value) != 3:
             raise SpecError(f"{where} = {value!r} has {len(value)} numbers, not 3", remedy=rule.doc)
         return tuple(read_number(item, rule, where) for item in value)
+    if kind == tuple[float, ...]:
+        return tuple(read_number(item, rule, f"{where}[{number}]") for number, item in enumerate(value))
     if any(isinstance(item, bool) or not isinstance(item, int) for item in value):
         raise SpecError(f"{where} = {value!r} is not a list of whole numbers", remedy=rule.doc)
     return tuple(value)

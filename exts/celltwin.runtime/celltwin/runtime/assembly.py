@@ -14,10 +14,12 @@ from celltwin.core import (
     PackSpec,
     PackState,
     Reading,
+    ScenarioPlayer,
     SettingsError,
     TelemetrySource,
     expand_channels,
     load_pack,
+    load_scenario,
 )
 from celltwin.estimation import AlarmMonitor, Assimilator
 from celltwin.prescription import advice_readings
@@ -25,7 +27,6 @@ from celltwin.prognosis import ChargeFeatures, SohPredictor
 from celltwin.stage import open_pack_stage, read_pack
 from celltwin.telemetry import HistoryWriter, Ingest, open_recording
 
-from .duty import Duty, load_duty
 from .publisher import Publisher
 from .run_folder import RunFolder
 from .settings import TwinSettings, resolve
@@ -130,14 +131,25 @@ def assemble(settings: TwinSettings, spec: PackSpec, folder: RunFolder, *, stage
     )
 
 
-def _source(settings: TwinSettings, spec: PackSpec) -> tuple[TelemetrySource, Duty | None]:
+def _source(settings: TwinSettings, spec: PackSpec) -> tuple[TelemetrySource, ScenarioPlayer | None]:
     channels = expand_channels(spec)
     if not settings.telemetry:
         from celltwin.physics import SimulatedPlant
 
-        duty = load_duty(resolve(settings.duty))
-        plant = SimulatedPlant(spec, seed=settings.seed, fidelity=settings.fidelity, initial_soc=duty.initial_soc)
-        return plant, duty
+        player = ScenarioPlayer(load_scenario(resolve(settings.duty)), spec)
+        initial = player.scenario.initial
+        plant = SimulatedPlant(
+            spec,
+            seed=settings.seed,
+            fidelity=settings.fidelity,
+            initial_soc=initial.soc,
+            capacity_spread=initial.capacity_spread,
+            resistance_spread=initial.resistance_spread,
+            soc_spread=initial.soc_spread,
+            ageing=initial.ageing,
+            weak_groups=initial.weak_groups,
+        )
+        return plant, player
     if not channels:
         raise SettingsError(
             f"pack {spec.name} maps no telemetry",

@@ -129,8 +129,9 @@ class TwinJob:
     def progress_text(self) -> str:
         """Return how far the run is, for people."""
         twin = self.twin
-        if twin.duty is not None and twin.progress.step < len(twin.duty.steps):
-            return f"  {twin.duty.steps[twin.progress.step].name}"
+        step = twin.duty.current_step(twin.progress) if twin.duty is not None else None
+        if step is not None:
+            return f"  {step.title}"
         duration = getattr(twin.parts.source, "duration", None)
         if duration and twin.state is not None:
             return f" of {duration / 60.0:.0f} min"

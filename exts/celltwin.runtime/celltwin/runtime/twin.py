@@ -20,10 +20,12 @@ from celltwin.core import (
     PackState,
     Plant,
     Reading,
+    ScenarioPlayer,
+    ScenarioProgress,
     TelemetrySource,
 )
 
-from .duty import Duty, DutyProgress, command_of, next_progress
+from .duty import command_of, observe
 from .sample_buffer import SampleBuffer
 from .slow_tier import SlowTier
 
@@ -121,8 +123,8 @@ class TwinRuntime:
         The pack.
     parts : TwinParts
         What the twin is made of.
-    duty : Duty or None
-        What the operator asks of a plant; None for a recording.
+    duty : ScenarioPlayer or None
+        What is asked of a plant; None for a recording.
     mode : Mode
         How far the twin may act.
     speed : float
@@ -138,7 +140,7 @@ class TwinRuntime:
         spec: PackSpec,
         parts: TwinParts,
         *,
-        duty: Duty | None,
+        duty: ScenarioPlayer | None,
         mode: Mode,
         speed: float,
         step_period: float,
@@ -152,7 +154,7 @@ class TwinRuntime:
         self.command: Command | None = None
         self._logged: Command | None = None
         self.duty = duty
-        self.progress = DutyProgress()
+        self.progress = ScenarioProgress()
         self.finished = False
         self.failure: CelltwinError | None = None
         self.step_seconds: list[float] = []
@@ -297,10 +299,10 @@ class TwinRuntime:
         if self.duty is None or not isinstance(self.parts.source, Plant):
             return
         before = self.progress.step
-        self.progress = next_progress(self.duty, self.progress, state, self.spec)
-        if self.progress.step >= len(self.duty.steps):
+        self.progress = self.duty.advance(self.progress, observe(state))
+        if self.duty.finished(self.progress):
             self.finished = True
-        asked = command_of(self.duty, self.progress, state, self.spec)
+        asked = command_of(self.duty, self.progress, state)
         approved = self._approved if self.mode is Mode.ADVISE else self.advice
         mode = Mode.AUTONOMOUS if self.mode is Mode.ADVISE and approved is not None else self.mode
         if approved is not None and approved.time <= self._rejected_time:

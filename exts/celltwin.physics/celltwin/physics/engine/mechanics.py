@@ -11,6 +11,7 @@ from celltwin.core import Array, ModelError, ShapeError
 
 from .fields import CellField, Grid
 from .lanes import lane_functions
+from .launching import Launcher, TapedLauncher
 from .mechanics_kernels import make_mechanics_kernels, make_mechanics_structure
 from .mechanics_model import CanForm, LayerForm, MechanicsModel, PressStacks
 from .property_fit import evaluate_cubic_table
@@ -49,11 +50,13 @@ class CellMechanics:
         The cell type, and its stacks.
     grid : Grid
         How cells lie in memory.
+    new_film : float
+        Film on the negative particles of the fresh cell [m].
 
     Attributes
     ----------
     thickness_change, hoop_strain, pressure, contact_factor : CellField
-        As in :class:`MechanicsResult`, after :meth:`solve`.
+        As in :class:`MechanicsResult`, after :meth:`launch`.
 
     Raises
     ------
@@ -61,7 +64,7 @@ class CellMechanics:
         If the stacks do not name every cell.
     """
 
-    def __init__(self, model: MechanicsModel, grid: Grid) -> None:
+    def __init__(self, model: MechanicsModel, grid: Grid, *, new_film: float = 0.0) -> None:
         self.model = model
         self.grid = grid
         self.thickness_change = CellField(grid)
@@ -69,58 +72,43 @@ class CellMechanics:
         self.pressure = CellField(grid)
         self.contact_factor = CellField(grid, fill=1.0)
         self._free = CellField(grid)
-        self._shared = share_mechanics(model, grid.device)
+        self._shared = share_mechanics(model, grid.device, new_film=new_film)
         self._kernels = make_mechanics_kernels(grid.lanes)
         self._stacks = _place_stacks(model, grid) if isinstance(model.form, LayerForm) else None
 
-    def solve(self, negative: Any, positive: Any, temperature: Any, film: Any) -> None:
+    def launch(self, launcher: Launcher, negative: Any, positive: Any, temperature: Any, film: Any) -> None:
         """Find thickness, strain, pressure and contact factor of every cell.
 
         Parameters
         ----------
+        launcher : Launcher
+            Launches at once, or records.
         negative, positive : Warp array of bundles
             Mean stoichiometries [-].
         temperature : Warp array of bundles
             [K].
         film : Warp array of bundles
-            Film on the negative particles, less that of the fresh cell [m].
+            Film on the negative particles, that of the fresh cell included [m].
         """
-        import warp as wp
-
-        kernels, device, shared = self._kernels, self.grid.device, self._shared
-        free, thickness, pressure = self._free, self.thickness_change, self.pressure
-        wp.launch(
-            kernels.swell,
-            dim=self.grid.bundles,
-            inputs=[shared, negative, positive, temperature, film],
-            outputs=[free.bundles],
-            device=device,
-        )
+        kernels, shared, grid = self._kernels, self._shared, self.grid
+        free, thickness, pressure, contact = self._free, self.thickness_change, self.pressure, self.contact_factor
+        launcher.launch(kernels.swell, grid.bundles, [shared, negative, positive, temperature, film], [free.bundles])
         if self._stacks is None:
-            outputs = [thickness, self.hoop_strain, pressure, self.contact_factor]
-            wp.launch(
-                kernels.fill_cans,
-                dim=self.grid.bundles,
-                inputs=[shared, temperature, free.bundles],
-                outputs=[field.bundles for field in outputs],
-                device=device,
-            )
+            found = [thickness.bundles, self.hoop_strain.bundles, pressure.bundles, contact.bundles]
+            launcher.launch(kernels.fill_cans, grid.bundles, [shared, temperature, free.bundles], found)
             return
         held = self._stacks
-        if held.count:
-            wp.launch(
-                kernels.balance_stacks,
-                dim=held.count,
-                inputs=[shared, held.start, held.places, held.compliance, held.preload, free.flat],
-                outputs=[held.pressure, held.contact],
-                device=device,
-            )
-        wp.launch(
+        launcher.launch(
+            kernels.balance_stacks,
+            held.count,
+            [shared, held.start, held.places, held.compliance, held.preload, free.flat],
+            [held.pressure, held.contact],
+        )
+        launcher.launch(
             kernels.press_layers,
-            dim=free.flat.size,
-            inputs=[shared, held.stack, held.preload, held.pressure, held.contact, free.flat],
-            outputs=[thickness.flat, pressure.flat, self.contact_factor.flat],
-            device=device,
+            grid.parallel * grid.padded,
+            [shared, held.stack, held.preload, held.pressure, held.contact, free.flat],
+            [thickness.flat, pressure.flat, contact.flat],
         )
 
 
@@ -179,13 +167,13 @@ def evaluate_mechanics(
         field.write(spread.reshape(-1))
         fields.append(field.bundles)
     mechanics = CellMechanics(_repeated(model, shape[0], shape[1]), grid)
-    mechanics.solve(*fields)
+    mechanics.launch(TapedLauncher(device), *fields)
     found = (mechanics.thickness_change, mechanics.hoop_strain, mechanics.pressure, mechanics.contact_factor)
     thickness, strain, pressure, contact = (field.read().reshape(shape) for field in found)
     return MechanicsResult(thickness_change=thickness, hoop_strain=strain, pressure=pressure, contact_factor=contact)
 
 
-def share_mechanics(model: MechanicsModel, device: str) -> Any:
+def share_mechanics(model: MechanicsModel, device: str, *, new_film: float = 0.0) -> Any:
     """Return the Warp structure of a model on a device."""
     import warp as wp
 
@@ -198,7 +186,9 @@ def share_mechanics(model: MechanicsModel, device: str) -> Any:
     shared.thermal_expansion = model.thermal_expansion
     shared.reference_temperature = model.reference_temperature
     shared.film_gain = model.film_gain
+    shared.new_film = new_film
     shared.contact_exponent = model.contact_exponent
+    shared.contact_share = model.contact_share
     shared.lowest_ratio = model.lowest_pressure_ratio
     shared.compliance = model.form.compliance
     if isinstance(model.form, CanForm):

@@ -39,7 +39,9 @@ def make_mechanics_structure() -> Any:
         thermal_expansion: real  # [m/K]
         reference_temperature: real
         film_gain: real
+        new_film: real  # of the fresh cell [m]
         contact_exponent: real
+        contact_share: real
         lowest_ratio: real  # of pressures [-]
         compliance: real  # layers: of one cell; can: roll and can together [m/Pa]
         assembly_pressure: real  # can [Pa]
@@ -81,7 +83,7 @@ def make_mechanics_kernels(lanes: Lanes) -> MechanicsKernels:
             shared.layer_negative * negative
             + shared.layer_positive * positive
             + shared.thermal_expansion * warmer
-            + shared.film_gain * film[b]
+            + shared.film_gain * (film[b] - vector(shared.new_film))
         )
 
     @wp.kernel(module="unique", module_options=lanes.module_options)
@@ -103,7 +105,8 @@ def make_mechanics_kernels(lanes: Lanes) -> MechanicsKernels:
         pressure = wp.max(preload[s] + gained / compliance[s], zero)
         stack_pressure[s] = pressure
         ratio = wp.max(pressure / wp.max(preload[s], real(1e-9)), shared.lowest_ratio)
-        stack_contact[s] = wp.where(preload[s] > zero, wp.exp(-shared.contact_exponent * wp.log(ratio)), one)
+        poorer = wp.exp(-shared.contact_exponent * wp.log(ratio)) - one
+        stack_contact[s] = wp.where(preload[s] > zero, one + shared.contact_share * poorer, one)
 
     @wp.kernel(module="unique", module_options=lanes.module_options)
     def press_layers(
@@ -146,9 +149,10 @@ def make_mechanics_kernels(lanes: Lanes) -> MechanicsKernels:
         strain = shared.strain_compliance * (pressed - vector(shared.assembly_pressure)) + grown
         hoop_strain[b] = strain
         thickness_change[b] = real(2.0) * shared.radius * strain
-        if shared.contact_exponent > zero and shared.assembly_pressure > zero:
+        if shared.contact_share > zero and shared.assembly_pressure > zero:
             ratio = wp.max(pressed / shared.assembly_pressure, vector(shared.lowest_ratio))
-            contact_factor[b] = exp(-shared.contact_exponent * log(ratio))
+            poorer = exp(-shared.contact_exponent * log(ratio)) - vector(one)
+            contact_factor[b] = vector(one) + shared.contact_share * poorer
         else:
             contact_factor[b] = vector(one)
 

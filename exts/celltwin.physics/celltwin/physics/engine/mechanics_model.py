@@ -165,7 +165,10 @@ class MechanicsModel:
     film_gain : float
         Free thickness for each metre of film on the negative particles: their surface over the area of a layer [-].
     contact_exponent : float
-        :math:`m` of :math:`R = R_0 (p_0 / p)^m` [-]; 0 for welded contacts.
+        :math:`m` of :math:`R_c = R_{c,0} (p_0 / p)^m` [-].
+    contact_share : float
+        Share of the resistance beside the porous electrodes that lies in contacts which the pressure holds [-]; 0 for a
+        cell without any.
     lowest_pressure_ratio : float
         :math:`p / p_0` below which the contact resistance rises no further [-].
     stacks : PressStacks or None
@@ -185,7 +188,8 @@ class MechanicsModel:
     thermal_expansion: float
     film_gain: float = 0.0
     contact_exponent: float = 0.5
-    lowest_pressure_ratio: float = 0.01
+    contact_share: float = 0.1
+    lowest_pressure_ratio: float = 0.05
     stacks: PressStacks | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     hash: str = ""
@@ -209,9 +213,12 @@ class MechanicsModel:
                 where=self.name,
                 remedy="Correct thicknesses and volume fractions",
             )
-        if not 0.0 < self.lowest_pressure_ratio <= 1.0:
+        if not (0.0 < self.lowest_pressure_ratio <= 1.0 and 0.0 <= self.contact_share <= 1.0):
             raise ModelError(
-                f"lowest_pressure_ratio = {self.lowest_pressure_ratio:g} must be in (0, 1]", where=self.name
+                f"lowest_pressure_ratio = {self.lowest_pressure_ratio:g} must be in (0, 1], "
+                f"contact_share = {self.contact_share:g} in [0, 1]",
+                where=self.name,
+                remedy="Give both as fractions",
             )
         if self.stacks is not None and isinstance(self.form, CanForm):
             raise ModelError(

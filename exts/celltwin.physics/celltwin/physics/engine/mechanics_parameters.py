@@ -108,7 +108,7 @@ def build_mechanics_model(
         reference_temperature=_number(values, "Reference temperature [K]", 298.15),
         thermal_expansion=expansion,
         film_gain=3.0 * thicknesses[0] / radius,
-        contact_exponent=0.0 if isinstance(chosen, CanForm) else 0.5,
+        contact_share=0.0 if isinstance(chosen, CanForm) else 0.1,
         stacks=stacks,
         provenance=provenance,
     )
@@ -291,6 +291,7 @@ def _hash(model: MechanicsModel) -> str:
                 "thermal_expansion",
                 "film_gain",
                 "contact_exponent",
+                "contact_share",
                 "lowest_pressure_ratio",
             )
         },

@@ -157,9 +157,9 @@ def lane_functions(width: int, *, backward: bool = False) -> Lanes:
             place = x[lane] * real(count)
             k = wp.clamp(int(place), 0, count - 1)
             z = place - real(k)
-            out[lane] = (
-                (table[k, column + 3] * z + table[k, column + 2]) * z + table[k, column + 1]
-            ) * z + table[k, column]
+            out[lane] = ((table[k, column + 3] * z + table[k, column + 2]) * z + table[k, column + 1]) * z + table[
+                k, column
+            ]
         return out
 
     @wp.func

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from celltwin.core import Array, ModelError, freeze
 
-__all__ = ["SERIES", "PARALLEL", "Circuit", "HeatPaths", "PackNetwork"]
+__all__ = ["PARALLEL", "SERIES", "Circuit", "HeatPaths", "PackNetwork"]
 
 SERIES, PARALLEL = 0, 1
 

@@ -1,0 +1,706 @@
+"""Kernels of one cell: the single-particle model with electrolyte, one backward Euler step at a time.
+
+A step has three parts, because the current of a cell is known only when its whole pack has been solved. ``prepare``
+eliminates the unknown profiles: it leaves the surface stoichiometries and the mean electrolyte concentrations at the
+end of the step as linear functions of the current, and the voltage as a tangent. The circuit is solved with the
+tangents; ``linearise`` draws new ones where the currents have moved. ``finish`` puts the currents into the profiles.
+"""
+
+# Warp reads the annotations of kernels as values: no postponed annotations here.
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from .lanes import Lanes
+
+__all__ = ["LINEAR_ROWS", "CellKernels", "make_cell_kernels", "make_cell_structure"]
+
+FARADAY = 96485.33212  # [C/mol]
+GAS_CONSTANT = 8.31446261815324  # [J/(mol.K)]
+
+# Rows of the array ``linear``: what the voltage of a cell needs once its profiles have been eliminated.
+LINEAR_ROWS = (
+    "surface_negative",  # stoichiometry without current [-]
+    "surface_negative_slope",  # and for each ampere [1/A]
+    "surface_positive",
+    "surface_positive_slope",
+    "salt_negative",  # mean concentration over c_e,0, without current [-]
+    "salt_negative_slope",
+    "salt_positive",
+    "salt_positive_slope",
+    "salt_voltage",  # chi R T / F [V]
+    "salt_shape",  # difference of mean logarithm and logarithm of the mean, positive less negative [-]
+    "rate_negative",  # exchange current over g(s) sqrt(s (1 - s)) [A/m^2]
+    "rate_positive",
+    "flux_negative",  # interfacial current density for each ampere [1/m^2]
+    "flux_positive",
+    "resistance",  # all that is ohmic within the cell [ohm]
+)
+
+
+@dataclass(frozen=True, eq=False)
+class CellKernels:
+    """The kernels of the single-particle model with electrolyte."""
+
+    prepare: Any
+    linearise: Any
+    finish: Any
+
+
+@lru_cache(maxsize=1)
+def make_cell_structure() -> Any:
+    """Return the Warp structure of what all cells share."""
+    import warp as wp
+
+    real = wp.float64
+
+    @wp.struct
+    class SharedCell:
+        """Numbers and tables of the cell type."""
+
+        potential_negative: wp.array2d(dtype=real)
+        potential_positive: wp.array2d(dtype=real)
+        diffusivity_negative: wp.array2d(dtype=real)
+        diffusivity_positive: wp.array2d(dtype=real)
+        exchange_negative: wp.array2d(dtype=real)
+        exchange_positive: wp.array2d(dtype=real)
+        electrolyte_diffusivity: wp.array2d(dtype=real)
+        electrolyte_conductivity: wp.array2d(dtype=real)
+        transference: wp.array2d(dtype=real)
+        concentration_factor: wp.array2d(dtype=real)
+        temperature_factors: wp.array2d(dtype=real)  # rows: diffusivity -, +, exchange current -, +
+        faces: wp.array(dtype=real)  # conductance between shells [-], times shells times 3
+        salt_capacity: wp.array(dtype=real)  # porosity times width of each node [m]
+        salt_weight: wp.array(dtype=real)  # width of each node over that of the cell [-]
+        salt_distance: wp.array(dtype=real)  # face: sum of distance over transport efficiency [m]
+        salt_share: wp.array(dtype=real)  # face: ionic current over cell current [-]
+        salt_source: wp.array(dtype=real)  # node: reaction current over cell current [-]
+        surface_gap: real  # (1 - mean r^2 of the last shell) / 2 [-]
+        inverse_time_negative: real  # 1 / R^2 [1/m^2]
+        inverse_time_positive: real
+        gradient_negative: real  # R / (F c_max) [m^2.m/C]: stoichiometry gradient for flux over diffusivity
+        gradient_positive: real
+        area: real  # electrode area [m^2]
+        reaction_negative: real  # 1 / (a L) [-]
+        reaction_positive: real
+        path_ionic: real  # L_n/(3 tau_n) + L_s/tau_s + L_p/(3 tau_p) [m]
+        path_electronic: real  # L_n/(3 sigma_n) + L_p/(3 sigma_p) [ohm.m^2]
+        contact_resistance: real
+        exponent_negative: real
+        exponent_positive: real
+        salt_reference: real  # c_e,0 [mol/m^3]
+        salt_lowest: real  # relative to it, of the polynomials' range
+        salt_highest: real
+        reference_temperature: real
+        lowest_temperature: real
+        highest_temperature: real
+        empty_negative: real
+        full_negative: real
+
+    return SharedCell
+
+
+@lru_cache(maxsize=16)
+def make_cell_kernels(
+    lanes: Lanes,
+    *,
+    shells: int,
+    salt_nodes: tuple[int, int, int],
+    constant_diffusivity: tuple[bool, bool],
+    constant_transference: bool,
+    heat_of_mixing: bool,
+) -> CellKernels:
+    """Return the kernels of a cell.
+
+    Parameters
+    ----------
+    lanes : Lanes
+        Vector type and its functions.
+    shells : int
+        Shells of equal volume in each particle.
+    salt_nodes : tuple of int
+        Finite volumes of the electrolyte in negative electrode, separator and positive electrode.
+    constant_diffusivity : tuple of bool
+        Whether the diffusivity of the negative and of the positive particles depends on no stoichiometry.
+    constant_transference : bool
+        Whether the transference number depends on nothing.
+    heat_of_mixing : bool
+        Whether the heat of relaxing profiles counts.
+    """
+    import warp as wp
+
+    real, vector, width = lanes.real, lanes.vector, lanes.width
+    exp, log, sqrt, asinh, clip, cubic = lanes.exp, lanes.log, lanes.sqrt, lanes.asinh, lanes.clip, lanes.cubic
+    n_n, n_s, n_p = salt_nodes
+    n_salt = n_n + n_s + n_p
+    shared_type = make_cell_structure()
+    zero, one = real(0.0), real(1.0)
+    last = shells - 1
+    half = real(0.5)
+    share_negative, share_positive = real(1.0 / n_n), real(1.0 / n_p)
+    shell_share = real(1.0 / shells)
+    thermal_voltage = real(GAS_CONSTANT / FARADAY)
+    faraday = real(FARADAY)
+
+    @wp.func
+    def warmth(shared: shared_type, temperature: vector):
+        held = clip(temperature, shared.lowest_temperature, shared.highest_temperature)
+        return vector(real(1000.0) / shared.reference_temperature) - wp.cw_div(vector(real(1000.0)), held)
+
+    @wp.func
+    def temperature_factor(table: wp.array2d(dtype=real), row: int, theta: vector):
+        inner = theta * table[row, 2] + vector(table[row, 1])
+        inner = wp.cw_mul(inner, theta) + vector(table[row, 0])
+        return exp(wp.cw_mul(inner, theta))
+
+    @wp.func
+    def coefficient(table: wp.array2d(dtype=real), row: int, theta: vector):
+        inner = theta * table[row, 3] + vector(table[row, 2])
+        inner = wp.cw_mul(inner, theta) + vector(table[row, 1])
+        return wp.cw_mul(inner, theta) + vector(table[row, 0])
+
+    @wp.func
+    def polynomial(c0: vector, c1: vector, c2: vector, c3: vector, c4: vector, c5: vector, x: vector):
+        y = wp.cw_mul(c5, x) + c4
+        y = wp.cw_mul(y, x) + c3
+        y = wp.cw_mul(y, x) + c2
+        y = wp.cw_mul(y, x) + c1
+        return wp.cw_mul(y, x) + c0
+
+    @wp.func
+    def property_at(table: wp.array2d(dtype=real), salt: vector, theta: vector):
+        return polynomial(
+            coefficient(table, 0, theta),
+            coefficient(table, 1, theta),
+            coefficient(table, 2, theta),
+            coefficient(table, 3, theta),
+            coefficient(table, 4, theta),
+            coefficient(table, 5, theta),
+            salt - vector(one),
+        )
+
+    @wp.func
+    def potential(table: wp.array2d(dtype=real), stoichiometry: vector, warming: vector):
+        # value, slope with stoichiometry, and derivative with temperature; straight on beyond [0, 1]
+        value = vector()
+        slope = vector()
+        entropy = vector()
+        count = table.shape[0]
+        for lane in range(width):
+            s = stoichiometry[lane]
+            held = wp.clamp(s, real(1e-6), real(1.0 - 1e-6))
+            place = held * real(count)
+            k = wp.clamp(int(place), 0, count - 1)
+            z = place - real(k)
+            u = ((table[k, 3] * z + table[k, 2]) * z + table[k, 1]) * z + table[k, 0]
+            du = real(count) * ((real(3.0) * table[k, 3] * z + real(2.0) * table[k, 2]) * z + table[k, 1])
+            e = ((table[k, 7] * z + table[k, 6]) * z + table[k, 5]) * z + table[k, 4]
+            de = real(count) * ((real(3.0) * table[k, 7] * z + real(2.0) * table[k, 6]) * z + table[k, 5])
+            tangent = du + warming[lane] * de
+            value[lane] = u + warming[lane] * e + tangent * (s - held)
+            slope[lane] = tangent
+            entropy[lane] = e
+        return value, slope, entropy
+
+    @wp.func
+    def exchange(table: wp.array2d(dtype=real), stoichiometry: vector):
+        # g(s) sqrt(s (1 - s)), and the slope of its logarithm
+        value = vector()
+        slope = vector()
+        count = table.shape[0]
+        for lane in range(width):
+            s = wp.clamp(stoichiometry[lane], real(1e-4), real(1.0 - 1e-4))
+            place = s * real(count)
+            k = wp.clamp(int(place), 0, count - 1)
+            z = place - real(k)
+            g = ((table[k, 3] * z + table[k, 2]) * z + table[k, 1]) * z + table[k, 0]
+            dg = real(count) * ((real(3.0) * table[k, 3] * z + real(2.0) * table[k, 2]) * z + table[k, 1])
+            spread = s * (one - s)
+            value[lane] = g * wp.sqrt(spread)
+            slope[lane] = dg / g + (one - real(2.0) * s) / (real(2.0) * spread)
+        return value, slope
+
+    @wp.func
+    def same_diffusivity(table: wp.array2d(dtype=real), factor: vector, stoichiometry: vector):
+        return factor * table[0, 0]
+
+    @wp.func
+    def local_diffusivity(table: wp.array2d(dtype=real), factor: vector, stoichiometry: vector):
+        return wp.cw_mul(factor, cubic(table, 0, clip(stoichiometry, zero, one)))
+
+    diffusivity_n = same_diffusivity if constant_diffusivity[0] else local_diffusivity
+    diffusivity_p = same_diffusivity if constant_diffusivity[1] else local_diffusivity
+
+    @wp.func
+    def same_transference(shared: shared_type, salt: vector, theta: vector):
+        return vector(shared.transference[0, 0])
+
+    @wp.func
+    def local_transference(shared: shared_type, salt: vector, theta: vector):
+        return property_at(shared.transference, clip(salt, shared.salt_lowest, shared.salt_highest), theta)
+
+    transference = same_transference if constant_transference else local_transference
+
+    @wp.func
+    def voltage_tangent(
+        shared: shared_type,
+        linear: wp.array2d(dtype=vector),
+        bundle: int,
+        temperature: vector,
+        side_current: vector,
+        current: vector,
+    ):
+        # voltage of the cell at a current, and its derivative with the current
+        warming = temperature - vector(shared.reference_temperature)
+        thermal = temperature * (real(2.0) * thermal_voltage)
+        s_n = linear[0, bundle] + wp.cw_mul(linear[1, bundle], current)
+        s_p = linear[2, bundle] + wp.cw_mul(linear[3, bundle], current)
+        u_n, du_n, entropy_n = potential(shared.potential_negative, s_n, warming)
+        u_p, du_p, entropy_p = potential(shared.potential_positive, s_p, warming)
+        j0_n, dj0_n = exchange(shared.exchange_negative, s_n)
+        j0_p, dj0_p = exchange(shared.exchange_positive, s_p)
+        x_n = wp.cw_div(
+            wp.cw_mul(current + side_current, linear[12, bundle]), wp.cw_mul(j0_n, linear[10, bundle]) * real(2.0)
+        )
+        x_p = wp.cw_div(wp.cw_mul(current, linear[13, bundle]), wp.cw_mul(j0_p, linear[11, bundle]) * real(2.0))
+        eta_n = wp.cw_mul(thermal, asinh(x_n))
+        eta_p = wp.cw_mul(thermal, asinh(x_p))
+        steep_n = wp.cw_div(thermal, sqrt(wp.cw_mul(x_n, x_n) + vector(one)))
+        steep_p = wp.cw_div(thermal, sqrt(wp.cw_mul(x_p, x_p) + vector(one)))
+        dx_n = wp.cw_div(linear[12, bundle], wp.cw_mul(j0_n, linear[10, bundle]) * real(2.0)) - wp.cw_mul(
+            wp.cw_mul(x_n, dj0_n), linear[1, bundle]
+        )
+        dx_p = wp.cw_div(linear[13, bundle], wp.cw_mul(j0_p, linear[11, bundle]) * real(2.0)) - wp.cw_mul(
+            wp.cw_mul(x_p, dj0_p), linear[3, bundle]
+        )
+        salt_n = wp.max(linear[4, bundle] + wp.cw_mul(linear[5, bundle], current), vector(real(1e-3)))
+        salt_p = wp.max(linear[6, bundle] + wp.cw_mul(linear[7, bundle], current), vector(real(1e-3)))
+        eta_c = wp.cw_mul(linear[8, bundle], log(wp.cw_div(salt_p, salt_n)) + linear[9, bundle])
+        deta_c = wp.cw_mul(
+            linear[8, bundle], wp.cw_div(linear[7, bundle], salt_p) - wp.cw_div(linear[5, bundle], salt_n)
+        )
+        voltage = u_p - u_n - eta_p - eta_n + eta_c - wp.cw_mul(current, linear[14, bundle])
+        slope = (
+            wp.cw_mul(du_p, linear[3, bundle])
+            - wp.cw_mul(du_n, linear[1, bundle])
+            - wp.cw_mul(steep_p, dx_p)
+            - wp.cw_mul(steep_n, dx_n)
+            + deta_c
+            - linear[14, bundle]
+        )
+        return voltage, slope
+
+    @wp.func
+    def draw_tangent(
+        bundle: int,
+        voltage: vector,
+        slope: vector,
+        current: vector,
+        shunt: vector,
+        connection: vector,
+        connected: vector,
+        source: wp.array(dtype=vector),
+        inner: wp.array(dtype=vector),
+        conductance: wp.array(dtype=vector),
+    ):
+        # Thevenin source and resistance at the cell's own ends, with its shunt; conductance of the whole branch
+        resistance = wp.max(-slope, vector(real(1e-7)))
+        beside = vector(one) + wp.cw_mul(resistance, shunt)
+        source[bundle] = wp.cw_div(voltage + wp.cw_mul(resistance, current), beside)
+        inner_resistance = wp.cw_div(resistance, beside)
+        inner[bundle] = inner_resistance
+        conductance[bundle] = wp.cw_div(connected, inner_resistance + connection)
+
+    @wp.func
+    def released_never(table: wp.array2d(dtype=real), old: vector, new: vector, temperature: vector, warming: vector):
+        return vector()
+
+    @wp.func
+    def released_enthalpy(
+        table: wp.array2d(dtype=real), old: vector, new: vector, temperature: vector, warming: vector
+    ):
+        u, du, entropy = potential(table, (old + new) * half, warming)
+        return wp.cw_mul(u - wp.cw_mul(temperature, entropy), new - old) * shell_share
+
+    released = released_enthalpy if heat_of_mixing else released_never
+
+    @wp.func
+    def power_at_surface(
+        shared: shared_type,
+        step: real,
+        amperes: vector,
+        side: vector,
+        enthalpy_n: vector,
+        enthalpy_p: vector,
+        released_n: vector,
+        released_p: vector,
+        flux_n: vector,
+        flux_p: vector,
+    ):
+        return wp.cw_mul(amperes, enthalpy_p - enthalpy_n)
+
+    @wp.func
+    def power_of_profiles(
+        shared: shared_type,
+        step: real,
+        amperes: vector,
+        side: vector,
+        enthalpy_n: vector,
+        enthalpy_p: vector,
+        released_n: vector,
+        released_p: vector,
+        flux_n: vector,
+        flux_p: vector,
+    ):
+        charge_n = wp.cw_div(
+            vector(one / (real(3.0) * shared.gradient_negative * shared.inverse_time_negative)), flux_n
+        )
+        charge_p = wp.cw_div(
+            vector(one / (real(3.0) * shared.gradient_positive * shared.inverse_time_positive)), flux_p
+        )
+        profiles = wp.cw_mul(charge_n, released_n) + wp.cw_mul(charge_p, released_p)
+        return profiles * (one / step) + wp.cw_mul(side, enthalpy_n)
+
+    chemical_power = power_of_profiles if heat_of_mixing else power_at_surface
+
+    @wp.kernel(module="unique", module_options=lanes.module_options)
+    def prepare(
+        shared: shared_type,
+        step: real,
+        keep: int,  # 1: scratch for each bundle, 0: one for all, where bundles come one after the other
+        shells_negative: wp.array2d(dtype=vector),
+        shells_positive: wp.array2d(dtype=vector),
+        salt: wp.array2d(dtype=vector),
+        surface_negative: wp.array(dtype=vector),
+        surface_positive: wp.array(dtype=vector),
+        temperature: wp.array(dtype=vector),
+        guess: wp.array(dtype=vector),
+        capacity_scale: wp.array(dtype=vector),
+        diffusivity_scale: wp.array(dtype=vector),
+        resistance: wp.array(dtype=vector),
+        film_resistance: wp.array(dtype=vector),
+        contact_factor: wp.array(dtype=vector),
+        active_negative: wp.array(dtype=vector),
+        active_positive: wp.array(dtype=vector),
+        side_current: wp.array(dtype=vector),
+        shunt: wp.array(dtype=vector),
+        connection: wp.array(dtype=vector),
+        connected: wp.array(dtype=vector),
+        upper_negative: wp.array2d(dtype=vector),
+        rest_negative: wp.array2d(dtype=vector),
+        upper_positive: wp.array2d(dtype=vector),
+        rest_positive: wp.array2d(dtype=vector),
+        salt_face: wp.array2d(dtype=vector),
+        salt_carried: wp.array2d(dtype=vector),
+        salt_upper: wp.array2d(dtype=vector),
+        salt_rest: wp.array2d(dtype=vector),
+        salt_gain: wp.array2d(dtype=vector),
+        salt_still: wp.array2d(dtype=vector),
+        salt_slope: wp.array2d(dtype=vector),
+        linear: wp.array2d(dtype=vector),
+        source: wp.array(dtype=vector),
+        inner: wp.array(dtype=vector),
+        conductance: wp.array(dtype=vector),
+    ):
+        b = wp.tid()
+        slot = b * keep
+        t = temperature[b]
+        theta = warmth(shared, t)
+        scale_d = diffusivity_scale[b]
+        factor_n = wp.cw_mul(temperature_factor(shared.temperature_factors, 0, theta), scale_d)
+        factor_p = wp.cw_mul(temperature_factor(shared.temperature_factors, 1, theta), scale_d)
+        inverse_area = wp.cw_div(vector(one / shared.area), capacity_scale[b])
+        flux_n = wp.cw_div(inverse_area * shared.reaction_negative, active_negative[b])
+        flux_p = wp.cw_div(inverse_area * shared.reaction_positive, active_positive[b])
+        side = side_current[b]
+
+        # particles: eliminate from the centre outwards; both electrodes side by side
+        reach_n = step * shared.inverse_time_negative
+        reach_p = step * shared.inverse_time_positive
+        below_n = vector()
+        below_p = vector()
+        for k in range(shells):
+            above_n = vector()
+            above_p = vector()
+            if k < last:
+                above_n = (reach_n * shared.faces[k]) * diffusivity_n(
+                    shared.diffusivity_negative, factor_n, (shells_negative[k, b] + shells_negative[k + 1, b]) * half
+                )
+                above_p = (reach_p * shared.faces[k]) * diffusivity_p(
+                    shared.diffusivity_positive, factor_p, (shells_positive[k, b] + shells_positive[k + 1, b]) * half
+                )
+            low_n = vector()
+            low_p = vector()
+            before_n = vector()
+            before_p = vector()
+            kept_n = vector()
+            kept_p = vector()
+            if k > 0:
+                low_n = (reach_n * shared.faces[k - 1]) * diffusivity_n(
+                    shared.diffusivity_negative, factor_n, (shells_negative[k - 1, b] + shells_negative[k, b]) * half
+                )
+                low_p = (reach_p * shared.faces[k - 1]) * diffusivity_p(
+                    shared.diffusivity_positive, factor_p, (shells_positive[k - 1, b] + shells_positive[k, b]) * half
+                )
+                before_n = upper_negative[k - 1, b]
+                before_p = upper_positive[k - 1, b]
+                kept_n = rest_negative[k - 1, b]
+                kept_p = rest_positive[k - 1, b]
+            pivot_n = wp.cw_div(vector(one), vector(one) + above_n + wp.cw_mul(low_n, vector(one) - before_n))
+            pivot_p = wp.cw_div(vector(one), vector(one) + above_p + wp.cw_mul(low_p, vector(one) - before_p))
+            if k < last:
+                upper_negative[k, b] = wp.cw_mul(above_n, pivot_n)
+                upper_positive[k, b] = wp.cw_mul(above_p, pivot_p)
+                rest_negative[k, b] = wp.cw_mul(shells_negative[k, b] + wp.cw_mul(low_n, kept_n), pivot_n)
+                rest_positive[k, b] = wp.cw_mul(shells_positive[k, b] + wp.cw_mul(low_p, kept_p), pivot_p)
+            else:
+                # the outermost shell: its stoichiometry is rest + upper * current
+                out_n = flux_n * (-step * shared.gradient_negative * shared.inverse_time_negative * real(3 * shells))
+                out_p = flux_p * (step * shared.gradient_positive * shared.inverse_time_positive * real(3 * shells))
+                upper_negative[k, b] = wp.cw_mul(out_n, pivot_n)
+                upper_positive[k, b] = wp.cw_mul(out_p, pivot_p)
+                rest_negative[k, b] = wp.cw_mul(
+                    shells_negative[k, b] + wp.cw_mul(low_n, kept_n) + wp.cw_mul(out_n, side), pivot_n
+                )
+                rest_positive[k, b] = wp.cw_mul(shells_positive[k, b] + wp.cw_mul(low_p, kept_p), pivot_p)
+        edge_n = wp.cw_div(
+            flux_n * (-shared.gradient_negative * shared.surface_gap),
+            diffusivity_n(
+                shared.diffusivity_negative, factor_n, (shells_negative[last, b] + surface_negative[b]) * half
+            ),
+        )
+        edge_p = wp.cw_div(
+            flux_p * (shared.gradient_positive * shared.surface_gap),
+            diffusivity_p(
+                shared.diffusivity_positive, factor_p, (shells_positive[last, b] + surface_positive[b]) * half
+            ),
+        )
+        linear[0, b] = rest_negative[last, b] + wp.cw_mul(edge_n, side)
+        linear[1, b] = upper_negative[last, b] + edge_n
+        linear[2, b] = rest_positive[last, b]
+        linear[3, b] = upper_positive[last, b] + edge_p
+
+        # electrolyte: one matrix, two right sides: without current, and for each ampere
+        d0 = coefficient(shared.electrolyte_diffusivity, 0, theta)
+        d1 = coefficient(shared.electrolyte_diffusivity, 1, theta)
+        d2 = coefficient(shared.electrolyte_diffusivity, 2, theta)
+        d3 = coefficient(shared.electrolyte_diffusivity, 3, theta)
+        d4 = coefficient(shared.electrolyte_diffusivity, 4, theta)
+        d5 = coefficient(shared.electrolyte_diffusivity, 5, theta)
+        per_ampere = inverse_area * (step / (faraday * shared.salt_reference))
+        for k in range(n_salt - 1):
+            between = (salt[k, b] + salt[k + 1, b]) * half
+            held = clip(between, shared.salt_lowest, shared.salt_highest) - vector(one)
+            salt_face[k, slot] = exp(polynomial(d0, d1, d2, d3, d4, d5, held)) * (step / shared.salt_distance[k])
+            salt_carried[k, slot] = transference(shared, between, theta) * shared.salt_share[k]
+        for k in range(n_salt):
+            above = vector()
+            drive = vector(shared.salt_source[k])
+            if k < n_salt - 1:
+                above = salt_face[k, slot]
+                drive = drive - salt_carried[k, slot]
+            room = shared.salt_capacity[k]
+            if k == 0:
+                pivot = wp.cw_div(vector(one), vector(room) + above)
+                salt_upper[k, slot] = wp.cw_mul(above, pivot)
+                salt_rest[k, slot] = wp.cw_mul(salt[k, b] * room, pivot)
+                salt_gain[k, slot] = wp.cw_mul(wp.cw_mul(drive, per_ampere), pivot)
+            else:
+                low = salt_face[k - 1, slot]
+                drive = drive + salt_carried[k - 1, slot]
+                pivot = wp.cw_div(
+                    vector(one), vector(room) + above + wp.cw_mul(low, vector(one) - salt_upper[k - 1, slot])
+                )
+                salt_upper[k, slot] = wp.cw_mul(above, pivot)
+                salt_rest[k, slot] = wp.cw_mul(salt[k, b] * room + wp.cw_mul(low, salt_rest[k - 1, slot]), pivot)
+                salt_gain[k, slot] = wp.cw_mul(
+                    wp.cw_mul(drive, per_ampere) + wp.cw_mul(low, salt_gain[k - 1, slot]), pivot
+                )
+        for back in range(n_salt):
+            k = n_salt - 1 - back
+            if back == 0:
+                salt_still[k, b] = salt_rest[k, slot]
+                salt_slope[k, b] = salt_gain[k, slot]
+            else:
+                salt_still[k, b] = salt_rest[k, slot] + wp.cw_mul(salt_upper[k, slot], salt_still[k + 1, b])
+                salt_slope[k, b] = salt_gain[k, slot] + wp.cw_mul(salt_upper[k, slot], salt_slope[k + 1, b])
+        still_n = vector()
+        slope_n = vector()
+        still_p = vector()
+        slope_p = vector()
+        mean = vector()
+        current = guess[b]
+        for k in range(n_n):
+            still_n += salt_still[k, b] * share_negative
+            slope_n += salt_slope[k, b] * share_negative
+        for k in range(n_p):
+            still_p += salt_still[n_n + n_s + k, b] * share_positive
+            slope_p += salt_slope[n_n + n_s + k, b] * share_positive
+        for k in range(n_salt):
+            mean += (salt_still[k, b] + wp.cw_mul(salt_slope[k, b], current)) * shared.salt_weight[k]
+        salt_n = wp.max(still_n + wp.cw_mul(slope_n, current), vector(real(1e-3)))
+        salt_p = wp.max(still_p + wp.cw_mul(slope_p, current), vector(real(1e-3)))
+        # moments about the mean: mean ln(c) = ln(mean c) - m2/2 + m3/3 - m4/4
+        per_n = wp.cw_div(vector(one), salt_n)
+        per_p = wp.cw_div(vector(one), salt_p)
+        square_n = vector()
+        shape_n = vector()
+        for k in range(n_n):
+            x = wp.cw_mul(salt_still[k, b] + wp.cw_mul(salt_slope[k, b], current), per_n) - vector(one)
+            x2 = wp.cw_mul(x, x)
+            square_n += x2 * share_negative
+            shape_n += wp.cw_mul(x2, (x - wp.cw_mul(x, x) * real(0.75)) * real(1.0 / 3.0) - vector(half)) * (
+                share_negative
+            )
+        square_p = vector()
+        shape_p = vector()
+        for k in range(n_p):
+            place = n_n + n_s + k
+            x = wp.cw_mul(salt_still[place, b] + wp.cw_mul(salt_slope[place, b], current), per_p) - vector(one)
+            x2 = wp.cw_mul(x, x)
+            square_p += x2 * share_positive
+            shape_p += wp.cw_mul(x2, (x - wp.cw_mul(x, x) * real(0.75)) * real(1.0 / 3.0) - vector(half)) * (
+                share_positive
+            )
+        mean_held = clip(mean, shared.salt_lowest, shared.salt_highest)
+        linear[4, b] = still_n
+        linear[5, b] = slope_n
+        linear[6, b] = still_p
+        linear[7, b] = slope_p
+        linear[8, b] = wp.cw_mul(property_at(shared.concentration_factor, mean_held, theta), t) * thermal_voltage
+        linear[9, b] = shape_p - shape_n
+        a_n, a_p = shared.exponent_negative, shared.exponent_positive
+        spread_n = vector(one) + square_n * (half * a_n * (a_n - one))
+        spread_p = vector(one) + square_p * (half * a_p * (a_p - one))
+        linear[10, b] = wp.cw_mul(
+            wp.cw_mul(temperature_factor(shared.temperature_factors, 2, theta), exp(log(salt_n) * a_n)), spread_n
+        )
+        linear[11, b] = wp.cw_mul(
+            wp.cw_mul(temperature_factor(shared.temperature_factors, 3, theta), exp(log(salt_p) * a_p)), spread_p
+        )
+        linear[12, b] = flux_n
+        linear[13, b] = flux_p
+        conductivity = exp(property_at(shared.electrolyte_conductivity, mean_held, theta))
+        porous = wp.cw_div(vector(shared.path_ionic), conductivity) + vector(shared.path_electronic)
+        linear[14, b] = (
+            wp.cw_mul(porous, inverse_area)
+            + wp.cw_mul(resistance[b] + vector(shared.contact_resistance), contact_factor[b])
+            + film_resistance[b]
+        )
+        voltage, slope = voltage_tangent(shared, linear, b, t, side, current)
+        draw_tangent(b, voltage, slope, current, shunt[b], connection[b], connected[b], source, inner, conductance)
+
+    @wp.kernel(module="unique", module_options=lanes.module_options)
+    def linearise(
+        shared: shared_type,
+        temperature: wp.array(dtype=vector),
+        side_current: wp.array(dtype=vector),
+        guess: wp.array(dtype=vector),
+        shunt: wp.array(dtype=vector),
+        connection: wp.array(dtype=vector),
+        connected: wp.array(dtype=vector),
+        linear: wp.array2d(dtype=vector),
+        source: wp.array(dtype=vector),
+        inner: wp.array(dtype=vector),
+        conductance: wp.array(dtype=vector),
+    ):
+        b = wp.tid()
+        current = guess[b]
+        voltage, slope = voltage_tangent(shared, linear, b, temperature[b], side_current[b], current)
+        draw_tangent(b, voltage, slope, current, shunt[b], connection[b], connected[b], source, inner, conductance)
+
+    @wp.kernel(module="unique", module_options=lanes.module_options)
+    def finish(
+        shared: shared_type,
+        step: real,
+        linear: wp.array2d(dtype=vector),
+        upper_negative: wp.array2d(dtype=vector),
+        rest_negative: wp.array2d(dtype=vector),
+        upper_positive: wp.array2d(dtype=vector),
+        rest_positive: wp.array2d(dtype=vector),
+        salt_still: wp.array2d(dtype=vector),
+        salt_slope: wp.array2d(dtype=vector),
+        temperature: wp.array(dtype=vector),
+        side_current: wp.array(dtype=vector),
+        internal_short: wp.array(dtype=vector),
+        connection: wp.array(dtype=vector),
+        current: wp.array(dtype=vector),
+        branch_current: wp.array(dtype=vector),
+        voltage: wp.array(dtype=vector),
+        before_negative: wp.array2d(dtype=vector),
+        before_positive: wp.array2d(dtype=vector),
+        shells_negative: wp.array2d(dtype=vector),
+        shells_positive: wp.array2d(dtype=vector),
+        salt: wp.array2d(dtype=vector),
+        surface_negative: wp.array(dtype=vector),
+        surface_positive: wp.array(dtype=vector),
+        mean_negative: wp.array(dtype=vector),
+        mean_positive: wp.array(dtype=vector),
+        potential_negative: wp.array(dtype=vector),
+        soc: wp.array(dtype=vector),
+        heat: wp.array(dtype=vector),
+    ):
+        b = wp.tid()
+        amperes = current[b]
+        t = temperature[b]
+        side = side_current[b]
+        warming = t - vector(shared.reference_temperature)
+        total_n = vector()
+        total_p = vector()
+        released_n = vector()  # enthalpy that leaves the particles, mean over the shells [V]
+        released_p = vector()
+        for back in range(shells):
+            k = last - back
+            old_n = before_negative[k, b]
+            old_p = before_positive[k, b]
+            beyond_n = amperes
+            beyond_p = amperes
+            if back > 0:
+                beyond_n = shells_negative[k + 1, b]
+                beyond_p = shells_positive[k + 1, b]
+            new_n = rest_negative[k, b] + wp.cw_mul(upper_negative[k, b], beyond_n)
+            new_p = rest_positive[k, b] + wp.cw_mul(upper_positive[k, b], beyond_p)
+            shells_negative[k, b] = new_n
+            shells_positive[k, b] = new_p
+            total_n += new_n * shell_share
+            total_p += new_p * shell_share
+            released_n += released(shared.potential_negative, old_n, new_n, t, warming)
+            released_p += released(shared.potential_positive, old_p, new_p, t, warming)
+        for k in range(n_salt):
+            salt[k, b] = salt_still[k, b] + wp.cw_mul(salt_slope[k, b], amperes)
+        s_n = linear[0, b] + wp.cw_mul(linear[1, b], amperes)
+        s_p = linear[2, b] + wp.cw_mul(linear[3, b], amperes)
+        u_n, du_n, entropy_n = potential(shared.potential_negative, s_n, warming)
+        u_p, du_p, entropy_p = potential(shared.potential_positive, s_p, warming)
+        j0_n, dj0_n = exchange(shared.exchange_negative, s_n)
+        x_n = wp.cw_div(wp.cw_mul(amperes + side, linear[12, b]), wp.cw_mul(j0_n, linear[10, b]) * real(2.0))
+        eta_n = wp.cw_mul(t * (real(2.0) * thermal_voltage), asinh(x_n))
+        volts = voltage[b]
+        enthalpy_n = u_n - wp.cw_mul(t, entropy_n)
+        power = chemical_power(
+            shared,
+            step,
+            amperes,
+            side,
+            enthalpy_n,
+            u_p - wp.cw_mul(t, entropy_p),
+            released_n,
+            released_p,
+            linear[12, b],
+            linear[13, b],
+        )
+        warm = (
+            power
+            - wp.cw_mul(amperes, volts)
+            + wp.cw_mul(wp.cw_mul(volts, volts), internal_short[b])
+            + wp.cw_mul(wp.cw_mul(branch_current[b], branch_current[b]), connection[b])
+        )
+        surface_negative[b] = s_n
+        surface_positive[b] = s_p
+        mean_negative[b] = total_n
+        mean_positive[b] = total_p
+        potential_negative[b] = u_n + eta_n
+        soc[b] = (total_n - vector(shared.empty_negative)) * (one / (shared.full_negative - shared.empty_negative))
+        heat[b] = warm
+
+    return CellKernels(prepare=prepare, linearise=linearise, finish=finish)

@@ -1,0 +1,134 @@
+"""A cell model as the kernels read it: finite volumes of particles and electrolyte, and tables on the device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from celltwin.core import Array
+
+from .cell_kernels import FARADAY, make_cell_structure
+from .cell_model import CellModel, ElectrodeModel
+
+__all__ = ["particle_faces", "share_cell"]
+
+
+def particle_faces(shells: int) -> tuple[Array, float]:
+    r"""Return the conductances between shells of equal volume in a particle of radius 1.
+
+    A shell is represented by the mean of :math:`r^2` over it, so that the difference of two shells is exact for the
+    parabola that the profile tends to under constant current, however few the shells.
+
+    Parameters
+    ----------
+    shells : int
+        Number of shells, at least 2.
+
+    Returns
+    -------
+    faces : ndarray of shape (shells,)
+        :math:`3 n\,r_f^2 / d_f` of the face outside each shell, 0 for the surface of the particle.
+    surface_gap : float
+        Distance from the outermost shell's representative to the surface.
+    """
+    radius = np.cbrt(np.arange(shells + 1) / shells)
+    square = 0.6 * (radius[1:] ** 5 - radius[:-1] ** 5) / (radius[1:] ** 3 - radius[:-1] ** 3)
+    faces = np.zeros(shells)
+    faces[:-1] = 3.0 * shells * 2.0 * radius[1:-1] ** 3 / np.diff(square)
+    return faces, float((1.0 - square[-1]) / 2.0)
+
+
+def share_cell(model: CellModel, *, shells: int, salt_nodes: tuple[int, int, int], device: str) -> Any:
+    """Return the Warp structure of a cell model.
+
+    Parameters
+    ----------
+    model : CellModel
+        The cell.
+    shells : int
+        Shells of each particle.
+    salt_nodes : tuple of int
+        Finite volumes of the electrolyte in negative electrode, separator and positive electrode.
+    device : str
+        Warp's name of the device.
+    """
+    import warp as wp
+
+    def table(values: Array) -> Any:
+        values = np.ascontiguousarray(values, dtype=np.float64)
+        return wp.array(values, dtype=wp.float64, device=device)
+
+    negative, positive = model.negative, model.positive
+    shared = make_cell_structure()()
+    for side, electrode in (("negative", negative), ("positive", positive)):
+        setattr(shared, f"potential_{side}", table(electrode.potential))
+        setattr(shared, f"diffusivity_{side}", table(electrode.diffusivity))
+        setattr(shared, f"exchange_{side}", table(electrode.exchange_current))
+        setattr(shared, f"inverse_time_{side}", electrode.particle_radius**-2)
+        setattr(shared, f"gradient_{side}", electrode.particle_radius / (FARADAY * electrode.maximum_concentration))
+        setattr(shared, f"reaction_{side}", 1.0 / (electrode.interface_area * electrode.thickness))
+        setattr(shared, f"exponent_{side}", electrode.exchange_current_exponent)
+    for name in ("electrolyte_diffusivity", "electrolyte_conductivity", "transference", "concentration_factor"):
+        setattr(shared, name, table(getattr(model, name)))
+    shared.temperature_factors = table(
+        np.stack(
+            [
+                negative.diffusivity_temperature,
+                positive.diffusivity_temperature,
+                negative.exchange_current_temperature,
+                positive.exchange_current_temperature,
+            ]
+        )
+    )
+    faces, shared.surface_gap = particle_faces(shells)
+    shared.faces = table(faces)
+    for name, values in _salt_volumes(model, salt_nodes).items():
+        setattr(shared, name, table(values))
+    shared.area = model.electrode_area
+    shared.path_ionic = (
+        _third(negative) + model.separator_thickness / model.separator_transport_efficiency + _third(positive)
+    )
+    shared.path_electronic = negative.thickness / (3.0 * negative.conductivity) + positive.thickness / (
+        3.0 * positive.conductivity
+    )
+    shared.contact_resistance = model.contact_resistance
+    shared.salt_reference = model.electrolyte_concentration
+    shared.salt_lowest = model.electrolyte_range[0] / model.electrolyte_concentration
+    shared.salt_highest = model.electrolyte_range[1] / model.electrolyte_concentration
+    shared.reference_temperature = model.reference_temperature
+    shared.lowest_temperature, shared.highest_temperature = model.temperature_range
+    shared.empty_negative = negative.stoichiometry_empty
+    shared.full_negative = negative.stoichiometry_full
+    return shared
+
+
+def _third(electrode: ElectrodeModel) -> float:
+    return electrode.thickness / (3.0 * electrode.transport_efficiency)
+
+
+def _salt_volumes(model: CellModel, nodes: tuple[int, int, int]) -> dict[str, Array]:
+    """Return widths, distances and shares of current of the electrolyte's finite volumes, from negative to positive."""
+    negative, positive = model.negative, model.positive
+    thickness = (negative.thickness, model.separator_thickness, positive.thickness)
+    porosity = (negative.porosity, model.separator_porosity, positive.porosity)
+    efficiency = (negative.transport_efficiency, model.separator_transport_efficiency, positive.transport_efficiency)
+    width = np.concatenate([np.full(n, length / n) for n, length in zip(nodes, thickness, strict=True)])
+    # Resistance from the middle of a volume to its face. At the ends of an electrode towards the separator the
+    # profile tends to a parabola, for which the distance from mean to face is a little shorter.
+    to_left = np.concatenate(
+        [np.full(n, 0.5 * w / n / e) for n, w, e in zip(nodes, thickness, efficiency, strict=True)]
+    )
+    to_right = to_left.copy()
+    to_right[nodes[0] - 1] *= 1.0 - 1.0 / (3.0 * nodes[0])
+    to_left[nodes[0] + nodes[1]] *= 1.0 - 1.0 / (3.0 * nodes[2])
+    source = np.concatenate([np.full(nodes[0], 1.0 / nodes[0]), np.zeros(nodes[1]), np.full(nodes[2], -1.0 / nodes[2])])
+    distance = np.ones(width.size)
+    distance[:-1] = to_right[:-1] + to_left[1:]
+    return {
+        "salt_capacity": np.repeat(porosity, nodes) * width,
+        "salt_weight": width / width.sum(),
+        "salt_distance": distance,
+        "salt_share": np.cumsum(source),
+        "salt_source": source,
+    }

@@ -1,0 +1,259 @@
+"""Cells of the single-particle model with electrolyte: their fields, and the launches of their kernels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from celltwin.core import Array
+
+from .cell_fields import CellConstants, CellState, CircuitWork, allocate_cells
+from .cell_kernels import LINEAR_ROWS, make_cell_kernels
+from .cell_model import CellModel
+from .fields import CellField, Grid, ScratchField
+from .launching import Launcher
+from .shared_cell import share_cell
+
+__all__ = ["SingleParticleCells", "SingleParticleState"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SingleParticleState:
+    """Profiles of every cell and what is read off them."""
+
+    shells_negative: CellField
+    shells_positive: CellField
+    salt: CellField
+    surface_negative: CellField
+    surface_positive: CellField
+    mean_negative: CellField
+    mean_positive: CellField
+    potential_negative: CellField
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Elimination:
+    upper_negative: CellField
+    rest_negative: CellField
+    upper_positive: CellField
+    rest_positive: CellField
+    salt_face: ScratchField
+    salt_carried: ScratchField
+    salt_upper: ScratchField
+    salt_rest: ScratchField
+    salt_gain: ScratchField
+    salt_still: CellField
+    salt_slope: CellField
+    linear: CellField
+
+
+class SingleParticleCells:
+    """The single-particle model with electrolyte behind the interface that the engine steps.
+
+    Parameters
+    ----------
+    model : CellModel
+        The cell type.
+    grid : Grid
+        How cells lie in memory.
+    shells : int
+        Shells of each particle.
+    salt_nodes : tuple of int
+        Finite volumes of the electrolyte in negative electrode, separator and positive electrode.
+    heat_of_mixing : bool
+        Whether the heat of relaxing profiles counts.
+    """
+
+    def __init__(
+        self, model: CellModel, grid: Grid, *, shells: int, salt_nodes: tuple[int, int, int], heat_of_mixing: bool
+    ) -> None:
+        self.model = model
+        self.grid = grid
+        self.shells = shells
+        self.salt_nodes = salt_nodes
+        self._shared = share_cell(model, shells=shells, salt_nodes=salt_nodes, device=grid.device)
+        negative, positive = model.negative, model.positive
+        self._kernels = make_cell_kernels(
+            grid.lanes,
+            shells=shells,
+            salt_nodes=salt_nodes,
+            constant_diffusivity=(negative.constant_diffusivity, positive.constant_diffusivity),
+            constant_transference=bool(np.count_nonzero(model.transference.reshape(-1)[1:]) == 0),
+            heat_of_mixing=heat_of_mixing,
+        )
+
+    def state(self) -> SingleParticleState:
+        """Return the fields of a state."""
+        negative, positive = self._stoichiometry(np.array(0.5))
+        return allocate_cells(
+            SingleParticleState,
+            self.grid,
+            rows={"shells_negative": self.shells, "shells_positive": self.shells, "salt": sum(self.salt_nodes)},
+            fill={
+                "salt": 1.0,
+                **dict.fromkeys(("shells_negative", "surface_negative", "mean_negative"), float(negative)),
+                **dict.fromkeys(("shells_positive", "surface_positive", "mean_positive"), float(positive)),
+            },
+        )
+
+    def work(self) -> _Elimination:
+        """Return the fields that a step works with."""
+        nodes = sum(self.salt_nodes)
+        fields = _Elimination.__dataclass_fields__
+        rows = {name: nodes if name.startswith("salt") else self.shells for name in fields} | {
+            "linear": len(LINEAR_ROWS)
+        }
+        kinds = {name: ScratchField if field.type == "ScratchField" else CellField for name, field in fields.items()}
+        return _Elimination(**{name: kinds[name](self.grid, rows=rows[name]) for name in fields})
+
+    def rest(self, state: SingleParticleState, soc: Array, cells: Any = None) -> None:
+        """Put cells at rest at a state of charge."""
+        negative, positive = self._stoichiometry(soc)
+        for name, value in (("negative", negative), ("positive", positive)):
+            getattr(state, f"shells_{name}").write(value, cells)
+            getattr(state, f"surface_{name}").write(value, cells)
+            getattr(state, f"mean_{name}").write(value, cells)
+        state.salt.write(1.0, cells)
+
+    def begin(
+        self,
+        launcher: Launcher,
+        step: float,
+        before: SingleParticleState,
+        common: CellState,
+        constants: CellConstants,
+        work: _Elimination,
+        circuit: CircuitWork,
+        guess: CellField,
+    ) -> None:
+        """Launch the elimination of the profiles and the first tangents."""
+        launcher.launch(
+            self._kernels.prepare,
+            self.grid.bundles,
+            [
+                self._shared,
+                step,
+                int(self.grid.keeps_scratch),
+                *_bundles(
+                    before.shells_negative,
+                    before.shells_positive,
+                    before.salt,
+                    before.surface_negative,
+                    before.surface_positive,
+                    common.temperature,
+                    guess,
+                    constants.capacity_scale,
+                    constants.diffusivity_scale,
+                    constants.resistance,
+                    common.film_resistance,
+                    common.contact_factor,
+                    common.active_negative,
+                    common.active_positive,
+                    common.side_current,
+                    constants.shunt,
+                    constants.connection,
+                    constants.connected,
+                ),
+            ],
+            _bundles(*vars(work).values(), circuit.source, circuit.inner, circuit.conductance),
+        )
+
+    def linearise(
+        self,
+        launcher: Launcher,
+        common: CellState,
+        constants: CellConstants,
+        work: _Elimination,
+        circuit: CircuitWork,
+        guess: CellField,
+    ) -> None:
+        """Launch new tangents at the currents of ``guess``."""
+        launcher.launch(
+            self._kernels.linearise,
+            self.grid.bundles,
+            [
+                self._shared,
+                *_bundles(
+                    common.temperature,
+                    common.side_current,
+                    guess,
+                    constants.shunt,
+                    constants.connection,
+                    constants.connected,
+                    work.linear,
+                ),
+            ],
+            _bundles(circuit.source, circuit.inner, circuit.conductance),
+        )
+
+    def finish(
+        self,
+        launcher: Launcher,
+        step: float,
+        before: SingleParticleState,
+        common: CellState,
+        constants: CellConstants,
+        work: _Elimination,
+        solved: CellState,
+        after: SingleParticleState,
+    ) -> None:
+        """Launch the profiles at the end of the step, and the heat."""
+        launcher.launch(
+            self._kernels.finish,
+            self.grid.bundles,
+            [
+                self._shared,
+                step,
+                *_bundles(
+                    work.linear,
+                    work.upper_negative,
+                    work.rest_negative,
+                    work.upper_positive,
+                    work.rest_positive,
+                    work.salt_still,
+                    work.salt_slope,
+                    common.temperature,
+                    common.side_current,
+                    constants.short,
+                    constants.connection,
+                    solved.current,
+                    solved.branch_current,
+                    solved.voltage,
+                    before.shells_negative,
+                    before.shells_positive,
+                ),
+            ],
+            _bundles(
+                after.shells_negative,
+                after.shells_positive,
+                after.salt,
+                after.surface_negative,
+                after.surface_positive,
+                after.mean_negative,
+                after.mean_positive,
+                after.potential_negative,
+                solved.soc,
+                solved.heat,
+            ),
+        )
+
+    def limits(self, state: SingleParticleState) -> tuple[tuple[str, Array, float, float], ...]:
+        """Return what must lie between limits: what it is, its values in pack order, and the limits."""
+        return (
+            ("surface stoichiometry of the negative electrode", state.surface_negative.read(), 0.0, 1.0),
+            ("surface stoichiometry of the positive electrode", state.surface_positive.read(), 0.0, 1.0),
+            ("lowest electrolyte concentration over its mean", state.salt.read().min(axis=0), 0.0, np.inf),
+        )
+
+    def _stoichiometry(self, soc: Array) -> tuple[Array, Array]:
+        negative, positive = self.model.negative, self.model.positive
+        return (
+            negative.stoichiometry_empty + soc * (negative.stoichiometry_full - negative.stoichiometry_empty),
+            positive.stoichiometry_empty + soc * (positive.stoichiometry_full - positive.stoichiometry_empty),
+        )
+
+
+def _bundles(*fields: CellField | ScratchField) -> list[Any]:
+    return [field.bundles for field in fields]

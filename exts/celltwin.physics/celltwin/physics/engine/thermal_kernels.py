@@ -1,0 +1,146 @@
+"""Kernels of heat: coolant along its channels, and the temperatures of cores and surfaces.
+
+The exchange between cells is explicit and symmetric, so that no heat is made or lost between them; the engine divides
+a step where it would be too long for that.
+"""
+
+# Warp reads the annotations of kernels as values: no postponed annotations here.
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from .lanes import Lanes
+
+__all__ = ["ENERGY_ROWS", "ThermalKernels", "make_thermal_kernels"]
+
+# Rows of the array ``energy``, each a sum since the start [J], the last two [A.s].
+ENERGY_ROWS = ("electrical", "generated", "to_coolant", "to_ambient", "bled", "charge", "side_charge")
+
+
+@dataclass(frozen=True, eq=False)
+class ThermalKernels:
+    """The kernels of heat."""
+
+    pass_coolant: Any
+    exchange_heat: Any
+
+
+@lru_cache(maxsize=8)
+def make_thermal_kernels(lanes: Lanes, *, two_nodes: bool) -> ThermalKernels:
+    """Return the kernels of heat, for cells with a core and a surface or of one temperature."""
+    import warp as wp
+
+    real, vector, width = lanes.real, lanes.vector, lanes.width
+    one = real(1.0)
+
+    @wp.kernel(module="unique", module_options=lanes.module_options)
+    def pass_coolant(
+        segment_start: wp.array(dtype=int),
+        member_start: wp.array(dtype=int),
+        members: wp.array(dtype=int),
+        coolant_conductance: wp.array(dtype=real),
+        surface: wp.array(dtype=real),
+        capacity_flow: wp.array(dtype=real),  # mass flow times heat capacity [W/K]
+        film: wp.array(dtype=real),  # conductance over that at the design flow [-]
+        inlet: wp.array(dtype=real),
+        leaving: wp.array(dtype=real),
+        stream: wp.array(dtype=real),
+        share: wp.array(dtype=real),
+    ):
+        channel = wp.tid()
+        capacity = wp.max(capacity_flow[channel], real(1e-9))
+        for s in range(segment_start[channel], segment_start[channel + 1]):
+            entering = inlet[channel]
+            if s > segment_start[channel]:
+                entering = leaving[s - 1]
+            total = real(0.0)
+            weighted = real(0.0)
+            for m in range(member_start[s], member_start[s + 1]):
+                conductance = coolant_conductance[members[m]] * film[channel]
+                total += conductance
+                weighted += conductance * surface[members[m]]
+            units = total / capacity
+            share[s] = film[channel]
+            mean = entering
+            if total > real(1e-12):
+                mean = weighted / total
+            remains = wp.exp(-units)
+            leaving[s] = mean + (entering - mean) * remains
+            # the mean stream temperature that carries off just what the stream takes up: the log-mean difference
+            part = one - real(0.5) * units
+            if units > real(1e-6):
+                part = (one - remains) / units
+            stream[s] = mean + (entering - mean) * part
+
+    @wp.kernel(module="unique", module_options=lanes.module_options)
+    def exchange_heat(
+        step: real,
+        n_neighbours: int,
+        neighbours: wp.array2d(dtype=int),
+        conductance: wp.array2d(dtype=vector),
+        ambient_conductance: wp.array(dtype=vector),
+        coolant_conductance: wp.array(dtype=vector),
+        segment: wp.array(dtype=int),
+        stream: wp.array(dtype=real),
+        share: wp.array(dtype=real),
+        ambient: wp.array(dtype=real),
+        heat_capacity: wp.array(dtype=vector),
+        surface_share: real,
+        core_conductance: wp.array(dtype=vector),
+        heat: wp.array(dtype=vector),
+        extra_heat: wp.array(dtype=vector),
+        branch_current: wp.array(dtype=vector),
+        current: wp.array(dtype=vector),
+        side_current: wp.array(dtype=vector),
+        voltage: wp.array(dtype=vector),
+        connection: wp.array(dtype=vector),
+        bleed: wp.array(dtype=vector),
+        surface_all: wp.array(dtype=real),
+        surface: wp.array(dtype=vector),
+        core: wp.array(dtype=vector),
+        energy: wp.array2d(dtype=vector),
+        surface_next: wp.array(dtype=vector),
+        core_next: wp.array(dtype=vector),
+        temperature_next: wp.array(dtype=vector),
+    ):
+        b = wp.tid()
+        t = surface[b]
+        conducted = vector()
+        for k in range(n_neighbours):
+            beside = vector()
+            for lane in range(width):
+                beside[lane] = surface_all[neighbours[k, b * width + lane]]
+            conducted += wp.cw_mul(conductance[k, b], beside - t)
+        passing = vector()
+        film = vector()
+        for lane in range(width):
+            passing[lane] = stream[segment[b * width + lane]]
+            film[lane] = share[segment[b * width + lane]]
+        to_coolant = wp.cw_mul(wp.cw_mul(coolant_conductance[b], film), t - passing)
+        to_ambient = wp.cw_mul(ambient_conductance[b], t - vector(ambient[0]))
+        made = heat[b] + extra_heat[b]
+        branch = branch_current[b]
+        volts = voltage[b]
+        energy[0, b] += wp.cw_mul(volts - wp.cw_mul(connection[b], branch), branch) * step
+        energy[1, b] += made * step
+        energy[2, b] += to_coolant * step
+        energy[3, b] += to_ambient * step
+        energy[4, b] += wp.cw_mul(wp.cw_mul(volts, volts), bleed[b]) * step
+        energy[5, b] += current[b] * step
+        energy[6, b] += side_current[b] * step
+        if wp.static(two_nodes):
+            inward = wp.cw_mul(core_conductance[b], t - core[b])
+            outer = heat_capacity[b] * surface_share
+            within = heat_capacity[b] * (one - surface_share)
+            skin = t + wp.cw_div(conducted - to_coolant - to_ambient - inward, outer) * step
+            centre = core[b] + wp.cw_div(made + inward, within) * step
+            surface_next[b] = skin
+            core_next[b] = centre
+            temperature_next[b] = skin * surface_share + centre * (one - surface_share)
+        else:
+            whole = t + wp.cw_div(made + conducted - to_coolant - to_ambient, heat_capacity[b]) * step
+            surface_next[b] = whole
+            core_next[b] = whole
+            temperature_next[b] = whole
+
+    return ThermalKernels(pass_coolant=pass_coolant, exchange_heat=exchange_heat)

@@ -286,3 +286,12 @@ def test_an_empty_roll_leaves_its_can(can):
     assert result.pressure[0, 0] == 0.0
     expected = -1e5 * can.form.strain_compliance - 10.0 * can.form.can_expansion
     assert result.hoop_strain[0, 0] == pytest.approx(expected)
+
+
+def test_readings_stay_as_they_were_read():
+    field = CellField(Grid(n_groups=8, parallel=1, lanes=lane_functions(8), device="cpu"))
+    before = field.read()
+
+    field.write(1.0)
+
+    np.testing.assert_array_equal(before, 0.0)

@@ -122,7 +122,7 @@ class CellField:
         grid = self.grid
         values = self._view(self.flat.numpy()) if self._host is None else self._host
         laid = values.reshape(-1, grid.parallel, grid.padded)[..., : grid.n_groups]
-        ordered = np.ascontiguousarray(laid.swapaxes(1, 2)).reshape(-1, grid.n_cells)
+        ordered = np.array(laid.swapaxes(1, 2), order="C").reshape(-1, grid.n_cells)  # never a view
         return ordered[0] if self.rows is None else ordered
 
     def write(self, values: Array | float, cells: NDArray[np.int64] | None = None) -> None:

@@ -48,15 +48,18 @@ _BOILING_PRESSURE = 101325.0  # [Pa]
 
 @dataclass(frozen=True, eq=False)
 class AbuseKernels:
-    """The kernel of thermal runaway.
+    """The kernels of thermal runaway, launched over bundles.
 
     Attributes
     ----------
     advance_abuse : kernel
-        Launched over bundles; forward kernels work in place: give the same array as ``rows`` and ``rows_next``.
+        One step of the reactions; forward kernels work in place: give the same array as ``rows`` and ``rows_next``.
+    short_cells : kernel
+        Lets molten separators raise the conductance of internal shorts.
     """
 
     advance_abuse: Any
+    short_cells: Any
 
 
 def abuse_constants(model: AbuseModel, *, full_stoichiometry: float = 1.0) -> Array:
@@ -302,4 +305,17 @@ def make_abuse_kernels(lanes: Lanes) -> AbuseKernels:
             abuse_heat[b] = gained / step
             short_conductance[b] = molten * constants[35]
 
-    return AbuseKernels(advance_abuse=advance_abuse)
+    @wp.kernel(module="unique", module_options=lanes.module_options)
+    def short_cells(
+        molten: wp.array(dtype=vector),  # conductance of the molten separator [S]
+        bleed: wp.array(dtype=vector),  # beside the cell [S]
+        internal_short: wp.array(dtype=vector),  # inside the cell [S]
+        short_next: wp.array(dtype=vector),
+        shunt_next: wp.array(dtype=vector),  # both together [S]
+    ):
+        b = wp.tid()
+        inside = wp.max(internal_short[b], molten[b])
+        short_next[b] = inside
+        shunt_next[b] = inside + bleed[b]
+
+    return AbuseKernels(advance_abuse=advance_abuse, short_cells=short_cells)

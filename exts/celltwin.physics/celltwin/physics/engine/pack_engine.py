@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from celltwin.core import Array, ModelError, PlantError, SettingsError
 
+from .abuse_cells import CellAbuse
+from .abuse_kernels import ABUSE_ROWS
 from .cell_fields import CellConstants, CellState, CircuitWork, GroupConstants, allocate_cells
 from .cell_model import CellModel
 from .circuit_tree import plant_tree
@@ -106,6 +108,17 @@ class PackEngine:
             heat_of_mixing=self.options.heat_of_mixing,
         )
         self._profiles = self._cells.state()
+        self._abuse = (
+            CellAbuse(
+                self.options.abuse,
+                self.grid,
+                full_stoichiometry=model.negative.stoichiometry_full,
+                surface_share=model.thermal.surface_share,
+            )
+            if self.options.abuse is not None
+            else None
+        )
+        self._reactants = self._abuse.state() if self._abuse else None
         state = allocate_cells(
             CellState,
             self.grid,
@@ -260,6 +273,9 @@ class PackEngine:
         for holder in (self._state, self._profiles):
             if hasattr(holder, name):
                 return np.array(getattr(holder, name).read())
+        reactant = name.removeprefix("abuse_")
+        if self._abuse and self._reactants and reactant in ABUSE_ROWS:
+            return self._abuse.read(self._reactants, reactant)
         raise SettingsError(f"a cell has no {name!r}", remedy="See PackEngine.set_cells")
 
     def set_groups(self, name: str, values: Array | float, groups: NDArray[np.int64] | None = None) -> None:
@@ -396,6 +412,8 @@ class PackEngine:
             getattr(self._state, name).write(0.0, cells)
         for name in ("contact_factor", "active_negative", "active_positive"):
             getattr(self._state, name).write(1.0, cells)
+        if self._abuse and self._reactants:
+            self._abuse.refresh(self._reactants, cells)
         self.set_cells("connected", 1.0, cells)
         self.set_cells("internal_short_conductance", 0.0, cells)
 
@@ -417,7 +435,14 @@ class PackEngine:
         return self._states[self._now]
 
     def _stored(self) -> dict[str, CellField]:
-        return {**vars(self._constants), **vars(self._state), **vars(self._profiles), "energy": self._energy}
+        reactants = {"reactants": self._reactants} if self._reactants else {}
+        return {
+            **vars(self._constants),
+            **vars(self._state),
+            **vars(self._profiles),
+            "energy": self._energy,
+            **reactants,
+        }
 
     def _allocate_constants(self, population: CellPopulation) -> tuple[CellConstants, GroupConstants]:
         network, circuit, grid = self.network, self.network.circuit, self.grid
@@ -568,6 +593,10 @@ class PackEngine:
         solve()
         iterate = launcher.take()
         cells.finish(launcher, step, self._profiles, before, constants, self._work, before, self._profiles)
+        if self._abuse and self._reactants:
+            self._abuse.launch(
+                launcher, step, before, constants, self._profiles.mean_negative, self._reactants, self._reactants
+            )
         for part in range(parts):  # parts of a step alternate between the two states; their number is odd
             source, target = (before, after) if part % 2 == 0 else (after, before)
             spread_heat(

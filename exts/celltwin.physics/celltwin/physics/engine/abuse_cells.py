@@ -1,0 +1,113 @@
+"""Thermal runaway of all cells of a pack: the field of its state, and the launch of its kernels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from celltwin.core import Array
+
+from .abuse_kernels import ABUSE_ROWS, abuse_constants, fresh_abuse_rows, make_abuse_kernels
+from .abuse_model import AbuseModel
+from .cell_fields import CellConstants, CellState
+from .fields import CellField, Grid
+from .launching import Launcher
+
+__all__ = ["CellAbuse"]
+
+
+class CellAbuse:
+    """A runaway model for the cells of a pack.
+
+    Parameters
+    ----------
+    model : AbuseModel
+        The runaway model; contents scale with the capacity of each cell.
+    grid : Grid
+        How cells lie in memory.
+    full_stoichiometry : float
+        Mean stoichiometry of the negative electrode of the full cell [-]; 1 where the engine gives states of charge.
+    surface_share : float
+        Share of the heat capacity that the surface node has [-].
+    """
+
+    def __init__(
+        self, model: AbuseModel, grid: Grid, *, full_stoichiometry: float = 1.0, surface_share: float = 0.0
+    ) -> None:
+        import warp as wp
+
+        self.model, self.grid = model, grid
+        self._share = 1.0 - surface_share
+        self._kernels = make_abuse_kernels(grid.lanes)
+        constants = abuse_constants(model, full_stoichiometry=full_stoichiometry)
+        self._constants = wp.array(constants, dtype=grid.lanes.real, device=grid.device)
+        self._molten = CellField(grid)
+
+    def state(self) -> CellField:
+        """Return the field of a state in which nothing has reacted; rows as in ``ABUSE_ROWS``."""
+        field = CellField(self.grid, rows=len(ABUSE_ROWS))
+        field.write(fresh_abuse_rows(self.model, self.grid.n_cells))
+        return field
+
+    def refresh(self, field: CellField, cells: NDArray[np.int64]) -> None:
+        """Put fresh cells in the places of some."""
+        field.write(fresh_abuse_rows(self.model, np.size(cells)), cells)
+        self._molten.write(0.0, cells)
+
+    def read(self, field: CellField, name: str) -> Array:
+        """Return one of ``ABUSE_ROWS`` of all cells, in pack order."""
+        values: Array = field.read()[ABUSE_ROWS.index(name)]
+        return values
+
+    def launch(
+        self,
+        launcher: Launcher,
+        step: float,
+        state: CellState,
+        constants: CellConstants,
+        lithium: CellField,
+        before: CellField,
+        after: CellField,
+    ) -> None:
+        """Launch one step; it comes after the cells' own, whose heat it reads, and before the exchange of heat.
+
+        Forward kernels work in place: ``before`` and ``after`` must be the same field.
+
+        Parameters
+        ----------
+        launcher : Launcher
+            Launches at once, or records.
+        step : float
+            [s].
+        state : CellState
+            Temperatures at the start of the step and ``heat`` through it; ``abuse_heat`` is written.
+        constants : CellConstants
+            Of the cells; a molten separator raises ``short`` and ``shunt`` for the next step.
+        lithium : CellField
+            Mean stoichiometry of the negative electrode, or state of charge [-].
+        before, after : CellField
+            State of the reactions.
+        """
+        inputs: list[Any] = [
+            step,
+            self._constants,
+            constants.capacity_scale.bundles,
+            lithium.bundles,
+            state.core_temperature.bundles,
+            constants.heat_capacity.bundles,
+            self._share,
+            state.heat.bundles,
+            before.bundles,
+        ]
+        outputs = [after.bundles, state.abuse_heat.bundles, self._molten.bundles]
+        launcher.launch(self._kernels.advance_abuse, self.grid.bundles, inputs, outputs)
+        if self.model.separator is not None:
+            shorts = [constants.short.bundles, constants.shunt.bundles]
+            launcher.launch(
+                self._kernels.short_cells,
+                self.grid.bundles,
+                [self._molten.bundles, constants.bleed.bundles, constants.short.bundles],
+                shorts,
+            )

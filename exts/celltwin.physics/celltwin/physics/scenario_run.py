@@ -1,0 +1,351 @@
+"""Simulate a scenario on the pack engine, window by window."""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from celltwin.core import (
+    Array,
+    DriveCycleStep,
+    InternalShort,
+    PackObservation,
+    PackSpec,
+    PlantError,
+    RegulationStep,
+    Scenario,
+    ScenarioPlayer,
+    SettingsError,
+)
+
+from .pack_variation import draw_variation
+from .parameters import load_cell_parameters
+from .scenario_conditions import ScenarioConditions
+from .scenario_events import ScenarioEvents
+from .scenario_result import ScenarioSample, SimulationFigures, SimulationResult
+
+if TYPE_CHECKING:
+    from .engine import EngineHistory, EngineOptions, PackEngine
+
+__all__ = ["ScenarioRun", "SimulationProgress", "build_engine", "simulate_scenario"]
+
+# A growing short is followed in as many windows as this at least.
+RAMP_WINDOWS = 20
+_INSTANT = 1e-6
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulationProgress:
+    """How far a simulation is.
+
+    Attributes
+    ----------
+    time : float
+        Time simulated [s].
+    share : float
+        Share of the scenario's longest duration that has passed [-]; steps that end early take their rest with them.
+    step : str
+        Name of the running step.
+    sample : ScenarioSample
+        The newest.
+    """
+
+    time: float
+    share: float
+    step: str
+    sample: ScenarioSample
+
+
+class ScenarioRun:
+    """A scenario on an engine: advance it sample by sample.
+
+    Parameters
+    ----------
+    engine : PackEngine
+        Engine of one pack at the start of the run, as :func:`build_engine` makes it.
+    player : ScenarioPlayer
+        The scenario.
+    sample_period : float
+        Longest time between two samples [s].
+    """
+
+    def __init__(self, engine: PackEngine, player: ScenarioPlayer, *, sample_period: float = 10.0) -> None:
+        if not sample_period >= engine.options.step:
+            raise SettingsError(
+                f"sample_period = {sample_period:g} s is shorter than the engine's step of {engine.options.step:g} s",
+                remedy="Give a longer period, or a shorter step",
+            )
+        self.engine, self.player = engine, player
+        self.events = ScenarioEvents(player)
+        self.figures = SimulationFigures(player.spec)
+        self._period = sample_period
+        self._conditions = ScenarioConditions(engine, player)
+        soc = float(engine.read_cells("soc").mean())
+        self.seen = PackObservation(time=engine.time, soc=soc)
+        self.progress = player.start(soc)
+        self.figures.begin(engine.time)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all steps are done."""
+        return self.player.finished(self.progress)
+
+    @property
+    def share(self) -> float:
+        """Share of the scenario's longest duration that is behind [-]."""
+        done = sum(step.duration for step in self.player.steps[: self.progress.step])
+        within = self.engine.time - self.progress.started
+        return min((done + within) / self.player.scenario.longest, 1.0)
+
+    def advance(self) -> ScenarioSample:
+        """Simulate up to the next sample.
+
+        Raises
+        ------
+        PlantError
+            If a cell leaves what its model can describe; the message names cell, quantity and limit.
+        """
+        engine, player = self.engine, self.player
+        begin = engine.time
+        self.events.note_step(self.progress, begin)
+        length = self._window()
+        step = engine.options.step
+        count = max(1, int(np.ceil(length / step - 1e-9)))
+        middles = np.minimum(begin + step * (np.arange(count) + 0.5), begin + length)
+        demand = player.demand(self.progress, self.seen, middles)
+        self._conditions.apply(begin + 0.5 * length, demand)
+        self.events.note_faults(begin + _INSTANT)
+        self.events.note_demand(demand, self.progress, begin)
+        history = engine.advance(self._drive(demand.kind, demand.values), length, sample_period=self._resolution())
+        sample = self._sample(history)
+        self.seen = _observe(sample)
+        limited = np.flatnonzero(history.limited[:, 0] > 0)
+        if limited.size:
+            first = int(limited[0])
+            self.events.note_held(
+                int(history.limited[first, 0]), _asked(demand.kind, demand.values, sample), self.progress,
+                float(history.time[first]),
+            )  # fmt: skip
+        self.events.note_limits(sample)
+        self.figures.observe(sample)
+        self.progress = player.advance(self.progress, self.seen)
+        return sample
+
+    def forget_settings(self) -> None:
+        """Set the engine anew before the next sample, after somebody else has set or restored it."""
+        self._conditions.forget()
+
+    def close(self) -> None:
+        """Log what has happened by the end."""
+        self.events.note_faults(self.engine.time)
+        if self.finished:
+            self.events.note_step(self.progress, self.engine.time)
+
+    def _window(self) -> float:
+        """Return the time to the next sample [s]: no later than a change of what is asked or broken."""
+        now = self.engine.time
+        # The end of a step or a fault is met exactly; samples lie on whole periods otherwise.
+        end = min(
+            self.player.next_change(self.progress), (np.floor(now / self._period + _INSTANT) + 1.0) * self._period
+        )
+        for fault in self.player.active_faults(now + _INSTANT):
+            if isinstance(fault, InternalShort) and now < fault.at + fault.ramp:
+                end = min(end, now + max(fault.ramp / RAMP_WINDOWS, self.engine.options.step))
+        return round(float(max(end - now, _INSTANT)), 6)
+
+    def _resolution(self) -> float | None:
+        """Return how finely the terminals are sampled within a window: each step where the profile moves."""
+        moving = isinstance(self.player.current_step(self.progress), DriveCycleStep | RegulationStep)
+        return self.engine.options.step if moving else None
+
+    def _drive(self, kind: str, values: Array) -> Any:
+        from .engine import Drive, DriveKind
+
+        cell = self.player.spec.cell
+        return Drive(
+            kind=DriveKind(kind),
+            values=values,
+            lowest_voltage=cell.lowest_voltage,
+            highest_voltage=cell.highest_voltage,
+        )
+
+    def _sample(self, history: EngineHistory) -> ScenarioSample:
+        spec, last = self.player.spec, -1
+        around = self.player.surroundings(float(history.time[last]))
+        channels = self._conditions.module_channel
+        coolant = np.full(spec.n_modules, around.inlet_temperature)
+        flow = np.zeros(spec.n_modules)
+        if channels.size:
+            coolant = history.coolant_temperature[last][channels]
+            flow = self._conditions.channel_flow(around.coolant_flow * around.flow_share)[channels]
+        return ScenarioSample(
+            time=float(history.time[last]),
+            step=self.progress.step,
+            terminal_time=history.time,
+            terminal_current=history.pack_current[:, 0],
+            terminal_voltage=history.pack_voltage[:, 0],
+            group_voltage=history.group_voltage[last],
+            balancing_current=np.zeros(spec.n_groups),
+            cell_current=history.cell_current[last],
+            cell_voltage=history.cell_voltage[last],
+            cell_temperature=history.cell_temperature[last],
+            cell_soc=history.cell_soc[last],
+            coolant_temperature=coolant,
+            coolant_flow=flow,
+            ambient_temperature=around.ambient_temperature,
+            extra={name: values[last] for name, values in history.extra.items()},
+        )
+
+
+def simulate_scenario(
+    spec: PackSpec,
+    scenario: Scenario,
+    *,
+    seed: int | None = None,
+    fidelity: str = "SPMe",
+    options: EngineOptions | None = None,
+    device: str | None = None,
+    sample_period: float = 10.0,
+    record: Callable[[ScenarioSample], None] | None = None,
+    progress: Callable[[SimulationProgress], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> SimulationResult:
+    """Simulate a scenario on the pack engine.
+
+    Group voltages are kept within the cell's limits, as a power converter does: a charge becomes one at constant
+    voltage, a discharge ends or is held back. A cell that leaves what its model can describe ends the run; what was
+    simulated until then is kept, and the failure names cell, quantity and limit.
+
+    Parameters
+    ----------
+    spec : PackSpec
+        The pack.
+    scenario : Scenario
+        The scenario.
+    seed : int, optional
+        Seed of everything random; the scenario's own where absent.
+    fidelity : {"SPMe", "ECM"}
+        Cell model.
+    options : EngineOptions, optional
+        Step, resolution, and models of ageing, abuse and mechanics.
+    device : str, optional
+        Warp's name of the device.
+    sample_period : float
+        Time between samples of the cells [s].
+    record : callable, optional
+        Takes every sample; the result then keeps none, so that a run of days needs no more memory than one of minutes.
+    progress : callable, optional
+        Told after every sample how far the run is.
+    cancelled : callable, optional
+        Asked after every sample whether to stop.
+
+    Returns
+    -------
+    SimulationResult
+
+    Raises
+    ------
+    CelltwinError
+        If scenario, pack and options do not fit.
+    """
+    begun = clock.monotonic()
+    scenario = scenario if seed is None else replace(scenario, seed=seed)
+    player = ScenarioPlayer(scenario, spec)
+    engine = build_engine(player, fidelity=fidelity, options=options, device=device)
+    run = ScenarioRun(engine, player, sample_period=sample_period)
+    samples: list[ScenarioSample] = []
+    ended, failure = "finished", ""
+    while not run.finished:
+        try:
+            sample = run.advance()
+        except PlantError as error:
+            ended, failure = "failed", str(error)
+            run.events.add(engine.time, "failure", spec.name, error.message)
+            break
+        if record is None:
+            samples.append(sample)
+        else:
+            record(sample)
+        if progress is not None:
+            step = player.steps[sample.step].title
+            progress(SimulationProgress(time=sample.time, share=run.share, step=step, sample=sample))
+        if cancelled is not None and cancelled() and not run.finished:
+            ended = "cancelled"
+            break
+    run.close()
+    return SimulationResult(
+        spec=spec,
+        scenario_name=scenario.name,
+        scenario_hash=scenario.hash,
+        seed=scenario.seed,
+        provenance=f"pack engine, {fidelity} {engine.model.name}@{engine.model.hash}, seed {scenario.seed}, "
+        f"{engine.device}",
+        ended=ended,
+        failure=failure,
+        time=engine.time,
+        wall_seconds=clock.monotonic() - begun,
+        events=run.events.log,
+        figures=run.figures,
+        balance={},
+        samples=tuple(samples),
+    )
+
+
+def build_engine(
+    player: ScenarioPlayer,
+    *,
+    fidelity: str = "SPMe",
+    options: EngineOptions | None = None,
+    device: str | None = None,
+) -> PackEngine:
+    """Return an engine of the pack of a scenario, at its start.
+
+    Parameters
+    ----------
+    player : ScenarioPlayer
+        The scenario: state of charge, temperature, and how the cells differ.
+    fidelity : {"SPMe", "ECM"}
+        Cell model.
+    options : EngineOptions, optional
+        As for :func:`simulate_scenario`.
+    device : str, optional
+        Warp's name of the device.
+    """
+    from .engine import pack_engine
+
+    scenario, spec = player.scenario, player.spec
+    initial = scenario.initial
+    variation = draw_variation(
+        spec,
+        load_cell_parameters(spec.cell.parameter_set),
+        seed=scenario.seed,
+        initial_soc=initial.soc,
+        capacity_spread=initial.capacity_spread,
+        resistance_spread=initial.resistance_spread,
+        soc_spread=initial.soc_spread,
+        ageing=initial.ageing,
+        weak_groups=initial.weak_groups,
+    )
+    engine = pack_engine(spec, variation=variation, fidelity=fidelity, options=options, device=device)
+    around = player.surroundings(0.0)
+    engine.set_cells("temperature", initial.temperature or around.inlet_temperature)
+    return engine
+
+
+def _observe(sample: ScenarioSample) -> PackObservation:
+    return PackObservation(
+        time=sample.time,
+        current=sample.current,
+        lowest_voltage=float(sample.group_voltage.min()),
+        highest_voltage=float(sample.group_voltage.max()),
+        soc=float(sample.cell_soc.mean()),
+    )
+
+
+def _asked(kind: str, values: Array, sample: ScenarioSample) -> float:
+    """Return a number with the sign of the current that is asked for."""
+    return sample.current if kind == "voltage" else float(values.mean())

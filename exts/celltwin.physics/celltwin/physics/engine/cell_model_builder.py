@@ -25,7 +25,7 @@ from .pybamm_properties import ElectrodeProperties, PybammProperties, read_prope
 
 __all__ = ["build_cell_model"]
 
-TEMPERATURE_RANGE = (253.15, 333.15)  # [K]
+TEMPERATURE_RANGE = (253.15, 373.15)  # [K]
 ELECTROLYTE_RANGE = (50.0, 4000.0)  # [mol/m^3]
 ELECTROLYTE_CORE = (300.0, 2500.0)  # where fits of electrolyte properties must be best [mol/m^3]
 
@@ -35,7 +35,7 @@ _ENTROPIC_TOLERANCE = 2e-7  # [V/K]
 _EXCHANGE_TOLERANCE = 1e-3  # relative; 2RT/F times it is 0.05 mV
 _DIFFUSIVITY_TOLERANCE = 2e-3  # relative
 _KINETIC_EDGE = 3e-4  # stoichiometry; nearer to empty or full, the kinetic factor is held at its value here
-_COLD = 268.15  # below it, electrolyte properties may be fitted less well [K]
+_COLD, _HOT = 268.15, 338.15  # outside, electrolyte properties may be fitted less well [K]
 _REPORTED, _REFUSED = 0.02, 0.2  # of an approximation's relative error: stated as a note; refused
 
 
@@ -264,9 +264,10 @@ def _electrolyte(properties: PybammProperties, scale: PropertyScale, fits: dict[
     near = np.abs(salt / scale.concentration - 1.0) <= 0.2
     wide = (salt >= 100.0) & (salt <= 3500.0)
     # Diffusivity acts everywhere; the others act at the mean concentration, which hardly moves.
-    cold = np.where(temperature < _COLD, 0.2, 1.0)  # some laws have a pole not far below
-    everywhere = np.where(core, 1.0, np.where(wide, 0.2, 0.02)) * cold
-    at_mean = np.where(near, 20.0, np.where(core, 1.0, 0.02)) * cold
+    usual = (temperature >= _COLD) & (temperature <= _HOT)
+    relaxed = np.where(usual, 1.0, 0.2)  # some laws have a pole not far below
+    everywhere = np.where(core, 1.0, np.where(wide, 0.2, 0.02)) * relaxed
+    at_mean = np.where(near, 20.0, np.where(core, 1.0, 0.02)) * relaxed
     coefficients = {}
     for field, symbol, is_logarithm in (
         ("electrolyte_diffusivity", "D_e", True),
@@ -289,9 +290,9 @@ def _electrolyte(properties: PybammProperties, scale: PropertyScale, fits: dict[
         coefficients[field], errors = fit_property(scale, salt, temperature, wanted, importance=importance)
         left = np.abs(errors) / size
         fits[field.replace("_", " ")] = {
-            "worst near the mean": float(left[near & (temperature >= _COLD)].max()),
-            "worst": float(left[core].max()),
-            "worst outside": float(left[~core].max()),
+            "worst near the mean": float(left[near & usual].max()),
+            "worst": float(left[core & usual].max()),
+            "worst outside": float(left[~(core & usual)].max()),
         }
     return coefficients
 
@@ -319,7 +320,7 @@ def _thermal(
 
 
 def _temperatures() -> Array:
-    return np.linspace(*TEMPERATURE_RANGE, 17)
+    return np.linspace(*TEMPERATURE_RANGE, 21)
 
 
 def _require_positive(electrode: ElectrodeProperties, what: str, values: Array) -> None:

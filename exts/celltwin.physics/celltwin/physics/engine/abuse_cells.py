@@ -17,6 +17,8 @@ from .launching import Launcher
 
 __all__ = ["CellAbuse"]
 
+_FADING = 0.05  # state of charge below which an internal short fades
+
 
 class CellAbuse:
     """A runaway model for the cells of a pack.
@@ -27,14 +29,21 @@ class CellAbuse:
         The runaway model; contents scale with the capacity of each cell.
     grid : Grid
         How cells lie in memory.
-    full_stoichiometry : float
-        Mean stoichiometry of the negative electrode of the full cell [-]; 1 where the engine gives states of charge.
+    full_stoichiometry, empty_stoichiometry : float
+        Mean stoichiometry of the negative electrode of the full and the empty cell [-]; 1 and 0 where the engine gives
+        states of charge.
     surface_share : float
         Share of the heat capacity that the surface node has [-].
     """
 
     def __init__(
-        self, model: AbuseModel, grid: Grid, *, full_stoichiometry: float = 1.0, surface_share: float = 0.0
+        self,
+        model: AbuseModel,
+        grid: Grid,
+        *,
+        full_stoichiometry: float = 1.0,
+        empty_stoichiometry: float = 0.0,
+        surface_share: float = 0.0,
     ) -> None:
         import warp as wp
 
@@ -43,13 +52,24 @@ class CellAbuse:
         self._kernels = make_abuse_kernels(grid.lanes)
         constants = abuse_constants(model, full_stoichiometry=full_stoichiometry)
         self._constants = wp.array(constants, dtype=grid.lanes.real, device=grid.device)
-        self._molten = CellField(grid)
+        self._empty = empty_stoichiometry
+        self._fading = 1.0 / (_FADING * (full_stoichiometry - empty_stoichiometry))
+        self._molten, self._imposed = CellField(grid), CellField(grid)
 
     def state(self) -> CellField:
         """Return the field of a state in which nothing has reacted; rows as in ``ABUSE_ROWS``."""
         field = CellField(self.grid, rows=len(ABUSE_ROWS))
         field.write(fresh_abuse_rows(self.model, self.grid.n_cells))
         return field
+
+    def impose(self, cells: NDArray[np.int64] | None, conductance: Array) -> None:
+        """Set the internal shorts that the user asks for: of some cells, or all, out of those of all [S]."""
+        self._imposed.write(conductance if cells is None else conductance[cells], cells)
+
+    @property
+    def fields(self) -> dict[str, CellField]:
+        """What belongs to the state of an engine beside the reactants."""
+        return {"molten_short": self._molten, "imposed_short": self._imposed}
 
     def refresh(self, field: CellField, cells: NDArray[np.int64]) -> None:
         """Put fresh cells in the places of some."""
@@ -84,7 +104,7 @@ class CellAbuse:
         state : CellState
             Temperatures at the start of the step and ``heat`` through it; ``abuse_heat`` is written.
         constants : CellConstants
-            Of the cells; a molten separator raises ``short`` and ``shunt`` for the next step.
+            Of the cells; ``short`` and ``shunt`` of the next step are written.
         lithium : CellField
             Mean stoichiometry of the negative electrode, or state of charge [-].
         before, after : CellField
@@ -103,11 +123,10 @@ class CellAbuse:
         ]
         outputs = [after.bundles, state.abuse_heat.bundles, self._molten.bundles]
         launcher.launch(self._kernels.advance_abuse, self.grid.bundles, inputs, outputs)
-        if self.model.separator is not None:
-            shorts = [constants.short.bundles, constants.shunt.bundles]
-            launcher.launch(
-                self._kernels.short_cells,
-                self.grid.bundles,
-                [self._molten.bundles, constants.bleed.bundles, constants.short.bundles],
-                shorts,
-            )
+        drawn = [field.bundles for field in (lithium, self._imposed, self._molten, constants.bleed)]
+        launcher.launch(
+            self._kernels.short_cells,
+            self.grid.bundles,
+            [self._empty, self._fading, *drawn],
+            [constants.short.bundles, constants.shunt.bundles],
+        )

@@ -55,7 +55,7 @@ class AbuseKernels:
     advance_abuse : kernel
         One step of the reactions; forward kernels work in place: give the same array as ``rows`` and ``rows_next``.
     short_cells : kernel
-        Lets molten separators raise the conductance of internal shorts.
+        Internal shorts, of nails and of molten separators; they fade as the cell empties.
     """
 
     advance_abuse: Any
@@ -307,15 +307,19 @@ def make_abuse_kernels(lanes: Lanes) -> AbuseKernels:
 
     @wp.kernel(module="unique", module_options=lanes.module_options)
     def short_cells(
-        molten: wp.array(dtype=vector),  # conductance of the molten separator [S]
+        empty: real,  # stoichiometry at which nothing is left, or 0 for states of charge [-]
+        scale: real,  # 1 over how far above it shorts fade [-]
+        lithium: wp.array(dtype=vector),  # as above [-]
+        imposed: wp.array(dtype=vector),  # short that the user asks for [S]
+        molten: wp.array(dtype=vector),  # of the molten separator [S]
         bleed: wp.array(dtype=vector),  # beside the cell [S]
-        internal_short: wp.array(dtype=vector),  # inside the cell [S]
-        short_next: wp.array(dtype=vector),
-        shunt_next: wp.array(dtype=vector),  # both together [S]
+        internal_short: wp.array(dtype=vector),  # [S]
+        shunt: wp.array(dtype=vector),  # both together [S]
     ):
         b = wp.tid()
-        inside = wp.max(internal_short[b], molten[b])
-        short_next[b] = inside
-        shunt_next[b] = inside + bleed[b]
+        left = lanes.clip((lithium[b] - vector(empty)) * scale, zero, one)
+        inside = wp.cw_mul(imposed[b] + molten[b], left)
+        internal_short[b] = inside
+        shunt[b] = inside + bleed[b]
 
     return AbuseKernels(advance_abuse=advance_abuse, short_cells=short_cells)

@@ -113,6 +113,7 @@ class PackEngine:
                 self.options.abuse,
                 self.grid,
                 full_stoichiometry=model.negative.stoichiometry_full,
+                empty_stoichiometry=model.negative.stoichiometry_empty,
                 surface_share=model.thermal.surface_share,
             )
             if self.options.abuse is not None
@@ -254,6 +255,8 @@ class PackEngine:
         field.write(self._checked(name, values, low, high, places), places)
         if attribute in ("short", "bleed"):
             self._constants.shunt.write(self._constants.short.read() + self._constants.bleed.read())
+        if attribute == "short" and self._abuse:
+            self._abuse.impose(places, self._constants.short.read())
         if attribute == "capacity_scale":
             self._groups.inverse_capacity.write(self._inverse_capacity())
         if attribute == "connected":
@@ -435,7 +438,7 @@ class PackEngine:
         return self._states[self._now]
 
     def _stored(self) -> dict[str, CellField]:
-        reactants = {"reactants": self._reactants} if self._reactants else {}
+        reactants = {"reactants": self._reactants, **self._abuse.fields} if self._abuse and self._reactants else {}
         return {
             **vars(self._constants),
             **vars(self._state),

@@ -8,7 +8,18 @@ from .pack_simulation import PackSimulation, PlantBlock, rest_block
 from .pack_variation import PackVariation, draw_variation
 from .parameter_sets import build_cell_parameters, rebuild_cell_parameters
 from .parameters import CellParameters, Override, load_cell_parameters, open_circuit_voltage, open_circuit_voltage_slope
-from .simulated_plant import PlantTruth, SimulatedPlant
+from .scenario_checkpoint import restore_checkpoint, save_checkpoint
+from .scenario_conditions import ScenarioConditions
+from .scenario_events import ScenarioEvents
+from .scenario_result import (
+    Extreme,
+    ScenarioSample,
+    SimulationEvent,
+    SimulationFigures,
+    SimulationResult,
+)
+from .scenario_run import ScenarioRun, SimulationProgress, build_engine, simulate_scenario
+from .simulated_plant import PlantTruth, SimulatedPlant, plant_values, sensed_channels
 
 __all__ = [
     "CellBatch",
@@ -16,20 +27,35 @@ __all__ = [
     "CellParameters",
     "CellSimulator",
     "ChargeOutcome",
+    "Extreme",
     "Mesh",
     "Override",
     "PackSimulation",
     "PackVariation",
     "PlantBlock",
     "PlantTruth",
+    "ScenarioConditions",
+    "ScenarioEvents",
+    "ScenarioRun",
+    "ScenarioSample",
     "SimulatedPlant",
+    "SimulationEvent",
+    "SimulationFigures",
+    "SimulationProgress",
+    "SimulationResult",
     "build_cell_parameters",
+    "build_engine",
     "draw_variation",
     "load_cell_parameters",
     "open_circuit_voltage",
     "open_circuit_voltage_slope",
+    "plant_values",
     "prepare_equations",
     "rebuild_cell_parameters",
     "rest_block",
+    "restore_checkpoint",
+    "save_checkpoint",
+    "sensed_channels",
     "simulate_charge",
+    "simulate_scenario",
 ]

@@ -9,6 +9,8 @@ import numpy as np
 
 from celltwin.core import SECONDS_PER_HOUR, Array, Level, PackSpec, freeze
 
+from .pack_simulation import PlantBlock
+
 __all__ = ["Extreme", "ScenarioSample", "SimulationEvent", "SimulationFigures", "SimulationResult"]
 
 
@@ -57,6 +59,21 @@ class ScenarioSample:
         for name, value in vars(self).items():
             if isinstance(value, np.ndarray):
                 object.__setattr__(self, name, freeze(value))
+
+    def block(self) -> PlantBlock:
+        """Return it as a plant's samples of one time."""
+        return PlantBlock(
+            time=np.array([self.time]),
+            pack_current=np.array([self.current]),
+            pack_voltage=np.array([self.voltage]),
+            group_voltage=self.group_voltage[np.newaxis],
+            balancing_current=self.balancing_current[np.newaxis],
+            cell_current=self.cell_current[np.newaxis],
+            cell_temperature=self.cell_temperature[np.newaxis],
+            cell_soc=self.cell_soc[np.newaxis],
+            coolant_temperature=self.coolant_temperature[np.newaxis],
+            coolant_flow=self.coolant_flow[np.newaxis],
+        )
 
     @property
     def current(self) -> float:

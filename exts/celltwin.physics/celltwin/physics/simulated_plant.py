@@ -27,7 +27,7 @@ from .pack_simulation import PlantBlock, rest_block
 from .pack_variation import PackVariation, draw_variation
 from .parameters import load_cell_parameters
 
-__all__ = ["PlantTruth", "SimulatedPlant", "plant_values"]
+__all__ = ["PlantTruth", "SimulatedPlant", "plant_values", "sensed_channels"]
 
 _logger = logging.getLogger(__name__)
 
@@ -125,10 +125,7 @@ class SimulatedPlant:
             ageing=ageing,
             weak_groups=weak_groups,
         )
-        known = tuple(channel for channel in expand_channels(spec) if channel.direction == "in")
-        self._sensed = tuple(channel for channel in known if (channel.quantity, channel.level) in _SENSED)
-        for quantity, level in sorted({(channel.quantity, channel.level) for channel in known} - _SENSED):
-            _logger.warning("the simulated plant has no %s of a %s: those channels stay silent", quantity, level)
+        self._sensed = sensed_channels(spec)
         rates = [channel.rate for channel in self._sensed]
         fastest = 1.0 / max(rates) if rates else _LONGEST_PERIOD
         self._period = sample_period or float(np.clip(fastest, _SHORTEST_PERIOD, _LONGEST_PERIOD))
@@ -299,6 +296,14 @@ class SimulatedPlant:
                 origin=(self._provenance,),
             )
         )
+
+
+def sensed_channels(spec: PackSpec) -> tuple[Channel, ...]:
+    """Return the incoming channels of a pack that a simulation has values for; the others are logged as silent."""
+    known = tuple(channel for channel in expand_channels(spec) if channel.direction == "in")
+    for quantity, level in sorted({(channel.quantity, channel.level) for channel in known} - _SENSED):
+        _logger.warning("the simulated plant has no %s of a %s: those channels stay silent", quantity, level)
+    return tuple(channel for channel in known if (channel.quantity, channel.level) in _SENSED)
 
 
 def plant_values(spec: PackSpec, channels: tuple[Channel, ...], block: PlantBlock) -> Array:

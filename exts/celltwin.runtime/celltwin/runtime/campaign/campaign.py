@@ -150,7 +150,7 @@ class Campaign:
         """First 12 hexadecimal digits of the SHA-256 of each part of the design."""
         parts = {
             "pack": self.pack_tables,
-            "scenario": [self.scenario_tables, self.request(0).scenario.hash],  # the latter with profiles from files
+            "scenario": _parsed_scenario(toml_text(self.scenario_tables), str(self.scenario)).hash,  # with its profiles
             "base": self.base,
             "factors": [asdict(factor) for factor in self.factors],
             "points": self.points,

@@ -116,17 +116,20 @@ class ResultFolder:
         for record in records:
             if record.history is not None:
                 self._write_part(f"{HISTORY}/run={record.run:06d}", _history_table(record))
-        rows = [
-            {
+        rows, units = [], {}
+        for record in records:
+            row = {
                 **self.campaign.parameters(record.run),
                 "attempts": record.attempts,
                 "seconds": record.seconds,
                 "worker": record.worker,
-                **{name: _plain(value) for name, value in record.figures.items()},
             }
-            for record in records
-        ]
-        units = {name: unit for record in records for name, unit in record.units.items()}
+            taken = set(row)
+            for name, value in record.figures.items():
+                column = f"{name}_result" if name in taken else name
+                row[column] = _plain(value)
+                units[column] = record.units.get(name, "")
+            rows.append(row)
         self._write_part(f"{RUNS}/batch={records[0].run:06d}", self._table(pa, rows, units))
         self.finished.update(record.run for record in records)
         for record in records:

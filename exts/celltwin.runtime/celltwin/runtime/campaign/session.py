@@ -67,13 +67,15 @@ class CampaignSession:
 
     def opening_lines(self) -> list[str]:
         """Return what runs, where, and what to mind."""
+        from rich.markup import escape
+
         campaign, progress = self.campaign, self._run.progress
         varied = ", ".join(factor.name for factor in campaign.factors)
         lines = [
             f"[bold]Celltwin[/bold]  campaign {campaign.name}: {len(campaign.points)} points by "
             f"{campaign.design.kind} over {varied}; {campaign.n_runs} runs",
             f"  on       {self._on}, {progress.workers} workers",
-            f"  results  {self.folder}",
+            f"  results  {escape(str(self.folder))}",
         ]
         if progress.finished or progress.failed:
             again = f" and {progress.failed} failed (--retry-failed runs them again)" if progress.failed else ""
@@ -93,6 +95,8 @@ class CampaignSession:
 
     def close(self) -> tuple[int, list[RenderableType]]:
         """Stop what runs; return the exit code and what to print."""
+        from rich.markup import escape
+
         progress = self._run.progress
         self._run.close()
         lines: list[RenderableType] = []
@@ -102,7 +106,9 @@ class CampaignSession:
         new = progress.finished - progress.finished_before
         lines.append(f"  {progress.finished} of {progress.total} runs done, {new} of them in {progress.elapsed:.1f} s")
         if progress.failed:
-            lines.append(f"  {progress.failed} failed: {self.folder / 'failures'} has parameters and reasons")
-        lines.append(f"  results  {self.folder}")
+            lines.append(
+                f"  {progress.failed} failed: {escape(str(self.folder / 'failures'))} has parameters and reasons"
+            )
+        lines.append(f"  results  {escape(str(self.folder))}")
         code = EXIT_INTERRUPTED if not progress.done else EXIT_FAILED_RUNS if progress.failed else 0
         return code, lines

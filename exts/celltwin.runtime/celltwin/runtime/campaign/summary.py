@@ -38,6 +38,7 @@ def summarise(campaign: Campaign, folder: Path) -> list[RenderableType]:
 
 
 def _table(campaign: Campaign, rows: list[dict[str, Any]]) -> RenderableType:
+    from rich.markup import escape
     from rich.table import Table
 
     figures = _figures(campaign, rows)
@@ -50,13 +51,10 @@ def _table(campaign: Campaign, rows: list[dict[str, Any]]) -> RenderableType:
     first = ranked[:SHOWN]
     last = ranked[SHOWN:][-SHOWN:]
     columns = ([rank_by] if rank_by else []) + [name for name in figures if name != rank_by][:MOST_FIGURES]
-    units = {factor.name: factor.unit for factor in campaign.factors}
     table = Table(title=f"{len(rows)} runs" + (f" by {rank_by}, {campaign.outputs.best} first" if rank_by else ""))
     table.add_column("run", justify="right")
     for factor in campaign.factors:
-        table.add_column(
-            f"{factor.name} [{units[factor.name]}]" if units[factor.name] else factor.name, justify="right"
-        )
+        table.add_column(escape(f"{factor.name} [{factor.unit}]") if factor.unit else factor.name, justify="right")
     for name in columns:
         table.add_column(name, justify="right")
     names = [factor.name for factor in campaign.factors] + columns

@@ -176,7 +176,7 @@ def _samsung(figures: Figures, plots: Path) -> None:
     from scipy.optimize import minimize_scalar
 
     tests = {(cell, rate): _read_samsung(cell, rate) for cell in ("S001", "S002") for rate in SAMSUNG_RATES}
-    basis = build_mechanics_model("Chen2020", form=CanForm(radius=9.0e-3), reference_soc=1.0)
+    basis = build_mechanics_model("Chen2020", form=CanForm(radius=9.0e-3))
     ends = [build_mechanics_model("Chen2020", reference_soc=soc).reference_stoichiometry for soc in (1.0, 0.0)]
 
     def hoop_strain(test: SamsungTest, modulus: float) -> Values:

@@ -34,7 +34,7 @@ def make_circuit_kernels(lanes: Lanes) -> CircuitKernels:
     """Return the kernels of the circuit."""
     import warp as wp
 
-    real, vector, width = lanes.real, lanes.vector, lanes.width
+    real, vector = lanes.real, lanes.vector
     zero, one = real(0.0), real(1.0)
 
     @wp.kernel(module="unique", module_options=lanes.module_options)
@@ -193,8 +193,8 @@ def make_circuit_kernels(lanes: Lanes) -> CircuitKernels:
         # voltage limits of the groups hold the current back, never beyond zero
         highest = real(1e30)
         lowest = real(-1e30)
-        tightest_high = -1
-        tightest_low = -1
+        tightest_high = int(-1)
+        tightest_low = int(-1)
         for group in range(group_start[pack], group_start[pack + 1]):
             share = node_share[group] * node_resistance[group]
             still = node_source[group] - node_resistance[group] * node_base[group]
@@ -208,7 +208,7 @@ def make_circuit_kernels(lanes: Lanes) -> CircuitKernels:
                     lowest = down_to
                     tightest_low = group
         amperes = wanted
-        reason = 0
+        reason = int(0)
         if wanted > wp.max(highest, zero):
             amperes = wp.max(highest, zero)
             reason = tightest_high + 1

@@ -11,7 +11,7 @@ from celltwin.core import Array
 from .cell_kernels import FARADAY, make_cell_structure
 from .cell_model import CellModel, ElectrodeModel
 
-__all__ = ["particle_faces", "share_cell"]
+__all__ = ["inverse_sinh_table", "particle_faces", "share_cell"]
 
 
 def particle_faces(shells: int) -> tuple[Array, float]:
@@ -37,6 +37,21 @@ def particle_faces(shells: int) -> tuple[Array, float]:
     faces = np.zeros(shells)
     faces[:-1] = 3.0 * shells * 2.0 * radius[1:-1] ** 3 / np.diff(square)
     return faces, float((1.0 - square[-1]) / 2.0)
+
+
+def inverse_sinh_table(intervals: int = 4096) -> Array:
+    """Return cubic coefficients of asinh(32 u / (1 - u)) over u in [0, 1), of shape (intervals, 4).
+
+    The last knot, which would be infinite, lies at half of the last interval.
+    """
+    u = np.arange(intervals + 1) / intervals
+    u[-1] = 1.0 - 0.5 / intervals
+    x = 32.0 * u / (1.0 - u)
+    value = np.arcsinh(x)
+    slope = 32.0 / ((1.0 - u) ** 2 * np.sqrt(x * x + 1.0)) / intervals
+    rise = np.diff(value)
+    before, after = slope[:-1], slope[1:]
+    return np.stack([value[:-1], before, 3.0 * rise - 2.0 * before - after, before + after - 2.0 * rise], axis=1)
 
 
 def share_cell(model: CellModel, *, shells: int, salt_nodes: tuple[int, int, int], device: str) -> Any:
@@ -81,6 +96,7 @@ def share_cell(model: CellModel, *, shells: int, salt_nodes: tuple[int, int, int
             ]
         )
     )
+    shared.inverse_sinh = table(inverse_sinh_table())
     faces, shared.surface_gap = particle_faces(shells)
     shared.faces = table(faces)
     for name, values in _salt_volumes(model, salt_nodes).items():

@@ -81,6 +81,9 @@ class SingleParticleCells:
             salt_nodes=salt_nodes,
             constant_diffusivity=(negative.constant_diffusivity, positive.constant_diffusivity),
             constant_transference=bool(np.count_nonzero(model.transference.reshape(-1)[1:]) == 0),
+            square_root_kinetics=bool(
+                np.allclose([negative.exchange_current_exponent, positive.exchange_current_exponent], 0.5, atol=1e-4)
+            ),
             heat_of_mixing=heat_of_mixing,
         )
 

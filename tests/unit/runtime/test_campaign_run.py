@@ -257,7 +257,7 @@ def test_another_design_in_the_same_folder_is_refused_with_what_differs(make, fu
         SettingsError, match=r"campaign.json: .* with other seeds. Give another --out .* cooling.toml said"
     ):
         CampaignRun(make(seed=2), tmp_path / "out")
-    with pytest.raises(SettingsError, match="with other base, points"):
+    with pytest.raises(SettingsError, match="with other base, factors, points"):
         CampaignRun(make(TEXT.replace('"60 degC"', '"50 degC"').replace("[10.0, 50.0]", "[10.0]")), tmp_path / "out")
 
 

@@ -25,6 +25,7 @@ REQUIREMENTS = HERE / "environments" / "liionpack.txt"
 SCRIPT = HERE / "environments" / "time_liionpack.py"
 UV_IN_USE = HERE.parents[1] / ".cache" / "uv-in-use"
 PATIENCE = 1800.0  # for one run of liionpack [s]
+LEAST_RESISTANCE = 1e-6  # of a busbar in liionpack's circuit, which needs one [ohm]
 
 
 class BenchEnvironmentError(CelltwinError):
@@ -63,9 +64,14 @@ class LiionpackTiming:
     versions: dict[str, str]
 
     @property
+    def step(self) -> float:
+        """The fastest of the steps [s]: what other work on the machine slowed does not count against it."""
+        return float(np.min(self.seconds))
+
+    @property
     def rate(self) -> float:
-        """Cell-steps a second, by the fastest of the steps: what other work on the machine slowed does not count."""
-        return self.n_cells / float(np.min(self.seconds))
+        """Cell-steps a second."""
+        return self.n_cells / self.step
 
 
 def prepare_environment(folder: Path | None = None) -> Path:
@@ -116,7 +122,6 @@ def time_liionpack(
     variation: PackVariation,
     *,
     current: float,
-    rail_resistance: float,
     steps: int,
     model: str = "SPM",
     processes: int = 1,
@@ -136,8 +141,6 @@ def time_liionpack(
         one only.
     current : float
         Of the pack [A].
-    rail_resistance : float
-        Busbar between neighbours [ohm]; held above 1 nano-ohm, as liionpack's circuit needs one.
     steps : int
         Steps of 1 s.
     model : {"SPM", "SPMe"}
@@ -156,7 +159,7 @@ def time_liionpack(
         "overrides": parameters.content()["overrides"],
         "parallel": spec.parallel,
         "series": spec.n_groups,
-        "rail_resistance": max(rail_resistance, 1e-9),
+        "rail_resistance": LEAST_RESISTANCE,  # the groups of the pack lie between plates
         "weld_resistance": spec.busbar.weld_resistance,
         "resistance": variation.resistance.tolist(),
         "capacity_scale": variation.capacity_scale.tolist(),

@@ -1,0 +1,209 @@
+"""Where a step of the engine spends its time, kernel by kernel, and which limit of the machine each is near."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from celltwin.core import Array
+
+if TYPE_CHECKING:
+    from celltwin.physics.engine.pack_engine import PackEngine
+
+__all__ = ["KernelTime", "StepProfile", "measure_bandwidth", "profile_step"]
+
+NEAR = 0.5  # share of the bandwidth, or of the time, from which a limit is called near
+
+
+@dataclass(frozen=True, kw_only=True)
+class KernelTime:
+    """One kernel.
+
+    Attributes
+    ----------
+    name : str
+        Of the kernel.
+    launches : float
+        For each step.
+    seconds : float
+        For each step [s].
+    bytes : float
+        Of the arrays that it is given, for each step: what it moves if it touches each once.
+    """
+
+    name: str
+    launches: float
+    seconds: float
+    bytes: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepProfile:
+    """A whole step.
+
+    Attributes
+    ----------
+    kernels : tuple of KernelTime
+        Slowest first.
+    step : float
+        Time of a step, Python and launches included [s].
+    launch : float
+        Time of one launch of next to nothing [s].
+    bandwidth : float
+        Of the device's memory, measured by a copy much larger than its caches [B/s].
+    """
+
+    kernels: tuple[KernelTime, ...]
+    step: float
+    launch: float
+    bandwidth: float
+
+    @property
+    def moved(self) -> float:
+        """Bytes of all kernels for each step."""
+        return sum(kernel.bytes for kernel in self.kernels)
+
+    @property
+    def limit(self) -> str:
+        """The limit that the step is nearest to: launches, bytes, or neither and so arithmetic."""
+        launching = self.launch * sum(kernel.launches for kernel in self.kernels)
+        inside = sum(kernel.seconds for kernel in self.kernels)
+        outside = max(launching, self.step - inside + launching)
+        if outside > NEAR * self.step:
+            return "launches"
+        return "bytes" if self.moved / self.bandwidth > NEAR * self.step else "arithmetic"
+
+
+def profile_step(engine: PackEngine, current: Array) -> StepProfile:
+    """Take apart the steps of a duty.
+
+    Parameters
+    ----------
+    engine : PackEngine
+        Any engine; it moves on.
+    current : ndarray of shape (n_steps,)
+        The duty [A].
+    """
+    from celltwin.physics.engine.engine_options import Drive
+
+    step = engine.options.step
+    drive = Drive(values=current)
+    engine.advance(drive, step * current.size)
+    begun = time.perf_counter()
+    engine.advance(drive, step * current.size)
+    whole = (time.perf_counter() - begun) / current.size
+    on_cpu = engine.device == "cpu"
+    with _counted_launches(timed=on_cpu) as counted:
+        times = {} if on_cpu else _device_times(engine, drive, step * current.size)
+        if on_cpu:
+            engine.advance(drive, step * current.size)
+    kernels = []
+    for name, (launches, seconds, moved) in counted.items():
+        taken = seconds if on_cpu else times.get(name, 0.0)
+        kernels.append(
+            KernelTime(
+                name=name,
+                launches=launches / current.size,
+                seconds=taken / current.size,
+                bytes=moved / current.size,
+            )
+        )
+    return StepProfile(
+        kernels=tuple(sorted(kernels, key=lambda kernel: -kernel.seconds)),
+        step=whole,
+        launch=_launch_time(engine.device),
+        bandwidth=measure_bandwidth(engine.device),
+    )
+
+
+def measure_bandwidth(device: str, *, size: int = 2**25) -> float:
+    """Return the bytes a second that a copy of ``size`` numbers reads and writes, on one thread of a CPU or a GPU."""
+    import warp as wp
+
+    source, target = (wp.full(size, 1.0, dtype=wp.float64, device=device) for _ in range(2))
+    best = np.inf
+    for _ in range(4):
+        wp.synchronize_device(device)
+        begun = time.perf_counter()
+        wp.copy(target, source)
+        wp.synchronize_device(device)
+        best = min(best, time.perf_counter() - begun)
+    return 2.0 * 8.0 * size / best
+
+
+@contextmanager
+def _counted_launches(*, timed: bool) -> Iterator[dict[str, list[float]]]:
+    """Count every repeated launch, its time where it ends with the call, and its arrays, by the kernel's name."""
+    import warp as wp
+
+    counted: dict[str, list[float]] = {}
+    plain = wp.Launch.launch
+
+    def launch(self: Any, *arguments: Any, **named: Any) -> None:
+        begun = time.perf_counter()
+        plain(self, *arguments, **named)
+        taken = time.perf_counter() - begun if timed else 0.0
+        entry = counted.setdefault(self.kernel.key.rsplit("__", 1)[-1], [0.0, 0.0, 0.0])
+        entry[0] += 1.0
+        entry[1] += taken
+        entry[2] += _bytes(getattr(self, "fwd_args", None) or ())
+
+    wp.Launch.launch = launch
+    try:
+        yield counted
+    finally:
+        wp.Launch.launch = plain
+
+
+def _bytes(arguments: Any) -> float:
+    import warp as wp
+
+    memory = {
+        value.ptr: float(value.size) * wp.types.type_size_in_bytes(value.dtype)
+        for value in arguments
+        if isinstance(value, wp.array) and value.ptr
+    }
+    return float(sum(memory.values()))
+
+
+def _device_times(engine: PackEngine, drive: Any, duration: float) -> dict[str, float]:
+    """Return the seconds of each kernel on a GPU over a time of the twin."""
+    import warp as wp
+
+    wp.timing_begin(cuda_filter=wp.TIMING_KERNEL)
+    engine.advance(drive, duration)
+    times: dict[str, float] = {}
+    for result in wp.timing_end(synchronize=True):
+        name = result.name.split("forward kernel ")[-1].rsplit("__", 1)[-1]
+        times[name] = times.get(name, 0.0) + 1e-3 * result.elapsed
+    return times
+
+
+def _launch_time(device: str) -> float:
+    """Return the time of a launch that does next to nothing, repeated as the engine repeats its own [s]."""
+    import warp as wp
+
+    command = wp.launch(_touch_kernel(), dim=1, inputs=[wp.zeros(1, device=device)], device=device, record_cmd=True)
+    command.launch()
+    wp.synchronize_device(device)
+    count = 2000
+    begun = time.perf_counter()
+    for _ in range(count):
+        command.launch()
+    wp.synchronize_device(device)
+    return (time.perf_counter() - begun) / count
+
+
+def _touch_kernel() -> Any:
+    import warp as wp
+
+    def touch(values: Any) -> None:
+        values[0] = 1.0
+
+    touch.__annotations__ = {"values": wp.array(dtype=float)}
+    return wp.Kernel(touch, key="touch", module=wp.get_module("tools.bench.pack_kernels"))

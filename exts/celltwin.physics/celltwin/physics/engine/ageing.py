@@ -14,7 +14,19 @@ import numpy as np
 
 from celltwin.core import ModelError
 
-__all__ = ["PLATING_KINDS", "SEI_KINDS", "AgeingModel", "LossModel", "PlatingModel", "SeiModel"]
+__all__ = [
+    "FARADAY",
+    "GAS_CONSTANT",
+    "PLATING_KINDS",
+    "SEI_KINDS",
+    "AgeingModel",
+    "LossModel",
+    "PlatingModel",
+    "SeiModel",
+]
+
+FARADAY = 96485.33212  # [C/mol]
+GAS_CONSTANT = 8.31446261815324  # [J/(mol.K)]
 
 SEI_KINDS = (
     "none",
@@ -193,6 +205,8 @@ class LossModel:
         E [Pa].
     poisson_ratio : float
         nu [-].
+    unstressed_concentration : float
+        Of lithium, at which particles are free of stress [mol/m^3].
     current_rate : float
         k_i [m^2/(A.s)].
     current_activation_energy : float
@@ -213,6 +227,7 @@ class LossModel:
     partial_molar_volume: float = 0.0
     young_modulus: float = 0.0
     poisson_ratio: float = 0.0
+    unstressed_concentration: float = 0.0
     current_rate: float = 0.0
     current_activation_energy: float = 0.0
     reaction_factor: float = 0.0
@@ -224,7 +239,7 @@ class LossModel:
         _require_range(
             "loss",
             self,
-            finite=("partial_molar_volume",),
+            finite=("partial_molar_volume", "unstressed_concentration"),
             at_least_zero=("stress_activation_energy", "current_activation_energy"),
         )
         if not 0.0 <= self.poisson_ratio < 0.5:
@@ -232,6 +247,12 @@ class LossModel:
                 f"loss.poisson_ratio = {self.poisson_ratio:g} is not physical: it must be in [0, 0.5)",
                 remedy="Correct the ageing parameters",
             )
+
+    @property
+    def diffusion_coefficient(self) -> float:
+        """Gain of diffusivity by stress for a concentration, times temperature [K.m^3/mol]."""
+        modulus = 2.0 * self.partial_molar_volume * self.young_modulus / (9.0 * (1.0 - self.poisson_ratio))
+        return self.partial_molar_volume * modulus / GAS_CONSTANT
 
     @property
     def stress_coefficient(self) -> float:
@@ -257,6 +278,9 @@ class AgeingModel:
     contact_growth : float
         Growth of the cell's ohmic resistance beside the film's, times electrode area, for each unit of lithium that
         side reactions took over the lithium that the negative electrode of the new cell can hold [ohm.m^2].
+    stress_diffusion : bool
+        Whether stress within the particles drives diffusion, as it must where the constants of stress-driven loss
+        were found with it; see :func:`~celltwin.physics.engine.ageing_diffusion.couple_diffusion`.
     reference_temperature : float
         T_ref of all Arrhenius laws [K].
     provenance : dict
@@ -269,6 +293,7 @@ class AgeingModel:
     loss_negative: LossModel = field(default_factory=LossModel)
     loss_positive: LossModel = field(default_factory=LossModel)
     contact_growth: float = 0.0
+    stress_diffusion: bool = True
     reference_temperature: float = 298.15
     provenance: dict[str, Any] = field(default_factory=dict, compare=False)
 

@@ -7,7 +7,6 @@ that the step left, every ion that leaves them is found again in the rows of the
 
 # Warp reads the annotations of kernels as values: no postponed annotations here. Laws that stand in for each other
 # take the same arguments, whether they need them or not.
-# ruff: noqa: ARG001
 # mypy: ignore-errors
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,8 +14,8 @@ from typing import Any
 
 from celltwin.core import SECONDS_PER_HOUR
 
-from .ageing import AgeingModel
-from .ageing_shared import FARADAY, GAS_CONSTANT, make_ageing_structure
+from .ageing import FARADAY, GAS_CONSTANT, AgeingModel
+from .ageing_shared import make_ageing_structure
 from .lanes import Lanes
 
 __all__ = ["AGEING_ROWS", "AgeingKernels", "make_ageing_kernels"]

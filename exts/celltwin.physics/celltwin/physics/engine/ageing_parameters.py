@@ -9,8 +9,16 @@ from typing import Any
 
 from celltwin.core import ModelError
 
-from .ageing import PLATING_KINDS, SEI_KINDS, AgeingModel, LossModel, PlatingModel, SeiModel
-from .ageing_shared import FARADAY, GAS_CONSTANT
+from .ageing import (
+    FARADAY,
+    GAS_CONSTANT,
+    PLATING_KINDS,
+    SEI_KINDS,
+    AgeingModel,
+    LossModel,
+    PlatingModel,
+    SeiModel,
+)
 
 __all__ = ["ageing_model", "build_ageing_model"]
 
@@ -286,6 +294,9 @@ def _read_loss(source: _Source, side: str, kind: str) -> LossModel:
             "partial_molar_volume": source.constant(f"{prefix} partial molar volume [m3.mol-1]"),
             "young_modulus": source.constant(f"{prefix} Young's modulus [Pa]"),
             "poisson_ratio": source.number(f"{prefix} Poisson's ratio"),
+            "unstressed_concentration": source.number(
+                f"{prefix} reference concentration for free of deformation [mol.m-3]"
+            ),
         }
     if "current" in words:
         rate_name = f"{prefix} current-driven LAM rate"

@@ -8,13 +8,10 @@ import numpy as np
 
 from celltwin.core import SECONDS_PER_HOUR
 
-from .ageing import AgeingModel, LossModel
+from .ageing import FARADAY, GAS_CONSTANT, AgeingModel, LossModel
 from .cell_model import CellModel, ElectrodeModel
 
-__all__ = ["FARADAY", "GAS_CONSTANT", "make_ageing_structure", "share_ageing"]
-
-FARADAY = 96485.33212  # [C/mol]
-GAS_CONSTANT = 8.31446261815324  # [J/(mol.K)]
+__all__ = ["make_ageing_structure", "share_ageing"]
 
 
 @lru_cache(maxsize=1)

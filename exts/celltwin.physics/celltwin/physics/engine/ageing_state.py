@@ -8,12 +8,20 @@ import numpy as np
 
 from celltwin.core import SECONDS_PER_HOUR, Array, ModelError, freeze
 
-from .ageing import AgeingModel
+from .ageing import FARADAY, AgeingModel
 from .ageing_kernels import AGEING_ROWS
-from .ageing_shared import FARADAY
 from .cell_model import CellModel
+from .property_fit import evaluate_cubic_table
 
-__all__ = ["AgeingState", "LithiumLoss", "film_resistance", "lithium_loss", "new_ageing_state", "remaining_capacity"]
+__all__ = [
+    "AgeingState",
+    "LithiumLoss",
+    "film_resistance",
+    "host_capacity",
+    "lithium_loss",
+    "new_ageing_state",
+    "remaining_capacity",
+]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -174,7 +182,7 @@ def film_resistance(model: AgeingModel, cell: CellModel, state: AgeingState, cap
     side = lithium_loss(model, cell, state, capacity_scale).side_reactions
     contact = model.contact_growth / (cell.electrode_area * capacity_scale)
     film = model.sei.resistivity * state.sei_thickness / (surface * state.active_negative)
-    return np.asarray(film + contact * side / (_host(cell, "negative") * capacity_scale))
+    return np.asarray(film + contact * side / (host_capacity(cell, "negative") * capacity_scale))
 
 
 def remaining_capacity(
@@ -216,7 +224,7 @@ def remaining_capacity(
     .. [1] P. Mohtat, S. Lee, J. B. Siegel, A. G. Stefanopoulou, J. Power Sources 427 (2019) 101-111.
     """
     scale = np.asarray(capacity_scale, dtype=np.float64)
-    host = {side: _host(cell, side) * scale for side in ("negative", "positive")}
+    host = {side: host_capacity(cell, side) * scale for side in ("negative", "positive")}
     lithium = host["negative"] * cell.negative.stoichiometry_full + host["positive"] * cell.positive.stoichiometry_full
     lithium = lithium - loss.total
     negative, positive = host["negative"] * state.active_negative, host["positive"] * state.active_positive
@@ -226,7 +234,7 @@ def remaining_capacity(
     return negative * np.maximum(full - empty, 0.0)
 
 
-def _host(cell: CellModel, side: str) -> float:
+def host_capacity(cell: CellModel, side: str) -> float:
     """Return the lithium in a full electrode of the new cell [A.h]."""
     electrode = cell.negative if side == "negative" else cell.positive
     volume = electrode.active_fraction * electrode.thickness * cell.electrode_area
@@ -239,19 +247,10 @@ def _balance(cell: CellModel, lithium: Array, negative: Array, positive: Array, 
     high = np.clip(lithium / negative, 0.0, 1.0)
     for _ in range(50):
         middle = 0.5 * (low + high)
-        difference = _potential(cell.positive.potential, (lithium - middle * negative) / positive) - _potential(
-            cell.negative.potential, middle
-        )
+        difference = evaluate_cubic_table(
+            cell.positive.potential[:, :4], np.clip((lithium - middle * negative) / positive, 0.0, 1.0)
+        ) - evaluate_cubic_table(cell.negative.potential[:, :4], middle)
         above = difference > voltage
         high = np.where(above, middle, high)
         low = np.where(above, low, middle)
     return 0.5 * (low + high)
-
-
-def _potential(table: Array, stoichiometry: Array) -> Array:
-    """Return the open-circuit potential at the reference temperature from its piecewise cubics."""
-    place = np.clip(stoichiometry, 0.0, 1.0) * table.shape[0]
-    k = np.clip(place.astype(np.int64), 0, table.shape[0] - 1)
-    z = place - k
-    c = table[k]
-    return np.asarray(((c[..., 3] * z + c[..., 2]) * z + c[..., 1]) * z + c[..., 0])

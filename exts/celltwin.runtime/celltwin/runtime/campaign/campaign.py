@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from celltwin.core import PackSpec, Scenario, SpecError, parse_pack, parse_scenario
+from celltwin.core import PackSpec, Scenario, SettingsError, SpecError, parse_pack, parse_scenario
 
 from .design import Design, Factor, design_points
 from .tables import replaced, toml_text
@@ -138,7 +138,7 @@ class Campaign:
         return self._request(run, self.points[point], self.seeds[repetition])
 
     def check(self) -> None:
-        """Raise SpecError if pack or scenario refuse the first point, or any factor at an extreme."""
+        """Raise CelltwinError if pack, scenario or engine refuse the first point, or any factor at an extreme."""
         first = self.points[0]
         self._try(first)
         for number, factor in enumerate(self.factors):
@@ -175,14 +175,16 @@ class Campaign:
         )
 
     def _try(self, point: tuple[Any, ...]) -> None:
+        from .simulation import engine_arguments
+
         try:
-            self._request(0, point, self.seeds[0])
-        except SpecError as error:
+            engine_arguments(self._request(0, point, self.seeds[0]).engine)
+        except (SpecError, SettingsError) as error:
             named = ", ".join(
                 f"{factor.name} = {value}{' ' + factor.unit if factor.unit else ''}"
                 for factor, value in zip(self.factors, point, strict=True)
             )
-            raise SpecError(f"{error.message} (at {named})", where=error.where, remedy=error.remedy) from None
+            raise type(error)(f"{error.message} (at {named})", where=error.where, remedy=error.remedy) from None
 
     def _fields(self, point: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
         yield from self.base.items()

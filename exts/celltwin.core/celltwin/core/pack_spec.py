@@ -203,6 +203,11 @@ class CoolingSpec:
         default=0.0,
     )
 
+    @property
+    def air_temperature(self) -> float:
+        """Temperature of the air around the cells, or around the modules where a plate cools them [K]."""
+        return self.ambient_temperature if self.method == "plate" else self.inlet_temperature
+
     def __post_init__(self) -> None:
         """Check the fields alone and against each other."""
         check_fields(self, "cooling")

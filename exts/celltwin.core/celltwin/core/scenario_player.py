@@ -237,7 +237,7 @@ class ScenarioPlayer:
     def surroundings(self, time: float) -> Surroundings:
         """Return what surrounds the pack at a time of the run [s]."""
         scenario, cooling = self.scenario, self.spec.cooling
-        ambient = scenario.ambient.at(time, scenario.start + time, cooling.ambient_temperature)
+        ambient = scenario.ambient.at(time, scenario.start + time, cooling.air_temperature)
         coolant = scenario.coolant
         inlet = cooling.inlet_temperature
         if coolant.above_ambient is not None:

@@ -1,23 +1,38 @@
-"""All cells of a pack: electrochemistry, current sharing, heat, balancing, and the limits of a power converter."""
+"""All cells of a pack under commands: the pack engine behind balancing, a pump and the limits of a power converter."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from celltwin.core import Array, Command, Level, PackSpec, PlantError, freeze
+from celltwin.core import (
+    Array,
+    Command,
+    Demand,
+    InitialSpec,
+    Level,
+    PackSpec,
+    PlantError,
+    RestStep,
+    Scenario,
+    ScenarioPlayer,
+    freeze,
+)
 
-from .cell_equations import Mesh
-from .current_limiter import CurrentLimiter, LimitedStep
-from .equation_cache import prepare_equations
-from .group_solver import CellConditions, GroupSolver
 from .pack_variation import PackVariation
 from .parameters import CellParameters, load_cell_parameters, open_circuit_voltage
-from .thermal_network import ThermalNetwork
+from .plant_faults import fault_effects, fault_times
+from .scenario_conditions import ScenarioConditions
+from .varied_pack import build_varied_engine
+
+if TYPE_CHECKING:
+    from .engine import EngineHistory
 
 __all__ = ["PackSimulation", "PlantBlock", "rest_block"]
+
+_INSTANT = 1e-6  # [s]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,19 +74,21 @@ class PlantBlock:
                 object.__setattr__(self, name, freeze(value))
 
 
-def rest_block(spec: PackSpec, parameters: CellParameters, variation: PackVariation) -> PlantBlock:
-    """Return the one sample of a pack at rest before the run: open-circuit voltages, inlet temperature, no current."""
+def rest_block(
+    spec: PackSpec, parameters: CellParameters, variation: PackVariation, scenario: Scenario | None = None
+) -> PlantBlock:
+    """Return the one sample of a pack at rest before the run: open-circuit voltages, no current."""
     soc = np.repeat(variation.initial_soc, spec.parallel)
     voltage = open_circuit_voltage(parameters, variation.initial_soc)
-    inlet = spec.cooling.inlet_temperature
+    inlet, temperature = _start_temperatures(ScenarioPlayer(scenario or _design_scenario(), spec))
     return PlantBlock(
         time=np.zeros(1),
         pack_current=np.zeros(1),
-        pack_voltage=np.array([voltage.sum()]),
+        pack_voltage=np.array([voltage.sum() / spec.strings]),
         group_voltage=voltage[np.newaxis],
         balancing_current=np.zeros((1, spec.n_groups)),
         cell_current=np.zeros((1, spec.n_cells)),
-        cell_temperature=np.full((1, spec.n_cells), inlet),
+        cell_temperature=np.full((1, spec.n_cells), temperature),
         cell_soc=soc[np.newaxis],
         coolant_temperature=np.full((1, spec.n_modules), inlet),
         coolant_flow=np.full((1, spec.n_modules), spec.cooling.flow),
@@ -79,13 +96,7 @@ def rest_block(spec: PackSpec, parameters: CellParameters, variation: PackVariat
 
 
 class PackSimulation:
-    r"""A pack whose every cell is a PyBaMM model of its own, integrated by IDAKLU.
-
-    Each parallel group is one differential-algebraic system, in which the cells share the voltage and the currents
-    add up; all groups are integrated together. Temperatures of coolant and neighbours are constant within one
-    macro step. The pack's terminals see the groups, the links between them and nothing else:
-
-    .. math:: V = \sum_g V_g - (n_g - 1)\, R_\mathrm{link}\, I
+    """A pack whose every cell is a model of its own, stepped by the pack engine under commands.
 
     Parameters
     ----------
@@ -93,21 +104,17 @@ class PackSimulation:
         The pack.
     variation : PackVariation
         The differences between its cells.
-    fidelity : {"SPMe", "DFN", "SPM"}
-        PyBaMM's model, with a lumped temperature.
-    macro_step : float
-        Longest time between restarts of the integrator [s].
-    threads : int, optional
-        Groups solved at the same time; the processors of the machine, at most four, where absent.
-    mesh : Mesh, optional
-        Finite volumes of a cell.
-    compiled : bool
-        Compile the equations, see :func:`prepare_equations`.
+    fidelity : {"SPMe"}
+        Model of a cell.
+    step : float
+        Time step [s].
+    scenario : Scenario, optional
+        Gives the temperature at the start, the surroundings and the faults; those of the design where absent.
 
     Raises
     ------
-    ModelError, SettingsError
-        If the cell's parameters or the fidelity are unknown.
+    ModelError, SettingsError, SpecError
+        If the cell's parameters, the fidelity or the busbar's material are unknown, or the scenario does not fit.
     """
 
     def __init__(
@@ -116,26 +123,30 @@ class PackSimulation:
         variation: PackVariation,
         *,
         fidelity: str = "SPMe",
-        macro_step: float = 60.0,
-        threads: int | None = None,
-        mesh: Mesh | None = None,
-        compiled: bool = True,
+        step: float = 1.0,
+        scenario: Scenario | None = None,
     ) -> None:
+        from .engine import EngineOptions
+
         self.spec = spec
         self.variation = variation
-        self.parameters = load_cell_parameters(spec.cell.parameter_set)
         self.fidelity = fidelity
-        self.time = 0.0
-        self._macro_step = macro_step
-        equations = prepare_equations(self.parameters, fidelity, spec.parallel, mesh or Mesh(), compiled=compiled)
-        self._solver = GroupSolver(self.parameters, equations, threads=threads or min(4, os.cpu_count() or 1))
-        self._limiter = CurrentLimiter(self._solver, spec.cell.lowest_voltage, spec.cell.highest_voltage)
-        self._network = ThermalNetwork(spec, _surface(spec))
-        self._shape = (spec.n_groups, spec.parallel)
-        self._temperature = np.full(spec.n_cells, spec.cooling.inlet_temperature)
-        soc = np.repeat(variation.initial_soc[:, np.newaxis], spec.parallel, axis=1)
-        conditions = self._conditions(np.full(spec.n_modules, spec.cooling.flow))
-        self._states = self._solver.rest(soc, self._temperature.reshape(self._shape), conditions)
+        self.parameters = load_cell_parameters(spec.cell.parameter_set)
+        self._player = ScenarioPlayer(scenario or _design_scenario(), spec)
+        self.engine = build_varied_engine(
+            spec,
+            variation,
+            fidelity=fidelity,
+            temperature=_start_temperatures(self._player)[1],
+            options=EngineOptions(step=step),
+            device="cpu",
+        )
+        self._conditions = ScenarioConditions(self.engine, self._player)
+
+    @property
+    def time(self) -> float:
+        """Time since the start [s]."""
+        return self.engine.time
 
     def advance(self, command: Command, duration: float, sample_period: float = 10.0) -> PlantBlock:
         """Simulate the time that comes next under one command.
@@ -160,25 +171,34 @@ class PackSimulation:
         Raises
         ------
         PlantError
-            If the command does not fit the pack, or the model has no solution.
+            If the command does not fit the pack, or a cell leaves what its model can describe.
         """
         flow, bleed = self._set_points(command)
-        end, samples = self.time + duration, []
+        self.engine.set_groups("balancing_current", bleed)
+        begin, count = self.time, max(1, round(duration / sample_period))
+        samples: list[EngineHistory] = []
+        flows, outlets = [], []
         limited: dict[str, None] = {}
-        while self.time < end - 1e-6:
-            length = min(self._macro_step, end - self.time)
-            times = np.linspace(0.0, length, max(1, round(length / sample_period)) + 1)
-            conditions = self._conditions(flow)
-            step = self._limiter.step(self._states, conditions, command.pack_current, bleed, times)
-            self._check(step)
-            samples.append(self._sample(step, flow, bleed))
-            if step.group >= 0:
-                limited[self._reason(step, command.pack_current)] = None
-            self._states = step.history.states[:, -1]
-            self._temperature = step.history.temperature[:, -1].reshape(-1)
-            self.time += float(step.history.time[-1])
-        joined = {name: np.concatenate([getattr(part, name) for part in samples]) for name in _ARRAYS}
-        return PlantBlock(**joined, limited=tuple(limited))
+        for end in begin + duration * np.arange(1, count + 1) / count:
+            for until in (*fault_times(self._player.scenario.faults, self.time, float(end)), float(end)):
+                history, reason = self._run(command.pack_current, flow, until - self.time)
+                limited |= {reason: None} if reason else {}
+            samples.append(history)
+            flows.append(self._flowing(flow))
+            outlets.append(self._outlets(history, flows[-1]))
+        return PlantBlock(
+            time=np.concatenate([sample.time for sample in samples]),
+            pack_current=np.concatenate([sample.pack_current[:, 0] for sample in samples]),
+            pack_voltage=np.concatenate([sample.pack_voltage[:, 0] for sample in samples]),
+            group_voltage=np.concatenate([sample.group_voltage for sample in samples]),
+            balancing_current=np.tile(bleed, (count, 1)),
+            cell_current=np.concatenate([sample.cell_current for sample in samples]),
+            cell_temperature=np.concatenate([sample.cell_temperature for sample in samples]),
+            cell_soc=np.concatenate([sample.cell_soc for sample in samples]),
+            coolant_temperature=np.stack(outlets),
+            coolant_flow=np.stack(flows),
+            limited=tuple(limited),
+        )
 
     def _set_points(self, command: Command) -> tuple[Array, Array]:
         spec = self.spec
@@ -194,76 +214,58 @@ class PackSimulation:
             raise PlantError("the command holds a value that is not finite", remedy="Check the set-points")
         return np.clip(flow, 0.0, spec.cooling.highest_flow), np.maximum(bleed, 0.0)
 
-    def _conditions(self, flow: Array) -> CellConditions:
-        spec, variation, shape = self.spec, self.variation, self._shape
-        around = self._network.surroundings(self._temperature, flow)
-        return CellConditions(
-            capacity_scale=variation.capacity_scale.reshape(shape),
-            resistance=(variation.resistance + spec.busbar.weld_resistance).reshape(shape),
-            surroundings_temperature=around.temperature.reshape(shape),
-            surroundings_conductance=around.conductance.reshape(shape),
-            heat_capacity=np.full(shape, spec.cell.mass * spec.cell.heat_capacity),
+    def _run(self, asked: float, flow: Array, length: float) -> tuple[EngineHistory, str]:
+        """Simulate under one current and unchanging surroundings; return also why the current was held back."""
+        from .engine import Drive
+
+        closed = fault_effects(self.spec, self._player.scenario.faults, self.time + _INSTANT).closable
+        blocked = not closed.any()
+        demand = Demand(kind="current", values=np.array([0.0 if blocked else asked]), connected=closed)
+        self._conditions.apply(self.time + 0.5 * length, demand, flow=flow)
+        drive = Drive(
+            values=demand.value,
+            lowest_voltage=self.spec.cell.lowest_voltage if asked > 0.0 else None,
+            highest_voltage=self.spec.cell.highest_voltage if asked < 0.0 else None,
         )
+        history = self.engine.advance(drive, length)
+        return history, self._reason(history, asked, blocked)
 
-    def _check(self, step: LimitedStep) -> None:
-        lost = np.flatnonzero(np.isnan(step.history.voltage).any(axis=1))
-        if lost.size:
-            raise PlantError(
-                f"the cell model of {self._group_id(int(lost[0]))} has no solution at {self.time:.0f} s",
-                remedy="Start from a state of charge between 0.05 and 1, or ask for less current",
-            )
+    def _flowing(self, flow: Array) -> Array:
+        """Return the coolant that flows through each module in truth [kg/s]."""
+        told = flow * self._player.surroundings(self.time).flow_share
+        channels = self._conditions.module_channel
+        return self._conditions.channel_flow(told)[channels] if channels.size else told
 
-    def _sample(self, step: LimitedStep, flow: Array, bleed: Array) -> PlantBlock:
-        spec, history = self.spec, step.history
-        count = history.time.size - 1
-        temperature = history.temperature[:, 1:].transpose(1, 0, 2).reshape(count, -1)
-        voltage, current = history.voltage[:, 1:].T, step.current[1:]
-        # Between the integrator's own steps the sum is met to its tolerance only; the rest is shared equally.
-        cells = history.current[:, 1:].transpose(1, 0, 2)
-        missing = current[:, np.newaxis] + bleed - cells.sum(axis=2)
-        cells = cells + missing[..., np.newaxis] / spec.parallel
-        links = (spec.n_groups - 1) * spec.busbar.link_resistance
-        return PlantBlock(
-            time=self.time + history.time[1:],
-            pack_current=current,
-            pack_voltage=voltage.sum(axis=1) - links * current,
-            group_voltage=voltage,
-            balancing_current=np.tile(bleed, (count, 1)),
-            cell_current=cells.reshape(count, -1),
-            cell_temperature=temperature,
-            cell_soc=history.soc[:, 1:].transpose(1, 0, 2).reshape(count, -1),
-            coolant_temperature=np.stack([self._network.coolant_outlet(row, flow) for row in temperature]),
-            coolant_flow=np.tile(flow, (count, 1)),
-        )
+    def _outlets(self, history: EngineHistory, flow: Array) -> Array:
+        """Return the temperature of the coolant that leaves each module [K]."""
+        if self.spec.cooling.supply == "parallel":
+            return np.asarray(history.coolant_temperature[-1])
+        from .engine.heat_paths import exchange_heat
 
-    def _reason(self, step: LimitedStep, asked: float) -> str:
+        inlet = np.array([self._player.surroundings(self.time).inlet_temperature])
+        surface = history.cell_surface_temperature[-1]
+        found = exchange_heat(self.engine.network.heat, surface, flow[:1], inlet_temperature=inlet)
+        return found.segment_outlet.reshape(self.spec.n_modules, -1)[:, -1]
+
+    def _reason(self, history: EngineHistory, asked: float, blocked: bool) -> str:
+        if blocked:
+            return f"{self.spec.name} cannot carry current: its contactors are stuck open" if asked else ""
+        group = int(history.limited[-1, 0]) - 1
+        if group < 0:
+            return ""
         limit = self.spec.cell.highest_voltage if asked < 0.0 else self.spec.cell.lowest_voltage
         what = "charge" if asked < 0.0 else "discharge"
-        group = self._group_id(step.group)
-        manner = f"no {what} current is possible" if step.blocked else f"{what} current reduced"
-        return f"{group} is at its limit of {limit:.3f} V: {manner}"
-
-    def _group_id(self, group: int) -> str:
-        return self.spec.element_ids(Level.GROUP)[group]
+        stopped = abs(float(history.pack_current[-1, 0])) < 1e-9
+        manner = f"no {what} current is possible" if stopped else f"{what} current reduced"
+        return f"{self.spec.element_ids(Level.GROUP)[group]} is at its limit of {limit:.3f} V: {manner}"
 
 
-_ARRAYS = (
-    "time",
-    "pack_current",
-    "pack_voltage",
-    "group_voltage",
-    "balancing_current",
-    "cell_current",
-    "cell_temperature",
-    "cell_soc",
-    "coolant_temperature",
-    "coolant_flow",
-)
+def _start_temperatures(player: ScenarioPlayer) -> tuple[float, float]:
+    """Return the temperature of the coolant at the inlet and of the cells at the start [K]."""
+    inlet, initial = player.surroundings(0.0).inlet_temperature, player.scenario.initial.temperature
+    return inlet, inlet if initial is None else initial
 
 
-def _surface(spec: PackSpec) -> float:
-    """Return the outer surface of a cell [m^2]."""
-    cell = spec.cell
-    if cell.format == "cylindrical":
-        return float(np.pi * cell.diameter * (cell.height + 0.5 * cell.diameter))
-    return 2.0 * (cell.length * cell.width + cell.length * cell.height + cell.width * cell.height)
+def _design_scenario() -> Scenario:
+    """Return a scenario of nothing but the surroundings that the pack is designed for."""
+    return Scenario(name="design", initial=InitialSpec(soc=0.5), steps=(RestStep(longest=1.0),))

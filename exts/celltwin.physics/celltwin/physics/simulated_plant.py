@@ -20,6 +20,8 @@ from celltwin.core import (
     PackSpec,
     PlantError,
     SampleBlock,
+    Scenario,
+    apply_sensor_faults,
     expand_channels,
 )
 
@@ -67,7 +69,7 @@ class PlantTruth:
 
 
 class SimulatedPlant:
-    """A pack of PyBaMM cells in a worker process, seen through the sensors of its specification.
+    """The pack engine in a worker process, seen through the sensors of a pack's specification.
 
     The first sample is the pack at rest, without waiting for the worker. Then one block of ``block_duration`` is
     simulated at a time, under the newest command: a command is answered within one block.
@@ -78,8 +80,8 @@ class SimulatedPlant:
         The pack; its data mappings say what is sent, and how.
     seed : int
         Seed of the cells' differences and of the sensors' noise.
-    fidelity : {"SPMe", "DFN", "SPM"}
-        PyBaMM's model, with a lumped temperature.
+    fidelity : {"SPMe"}
+        Model of a cell.
     initial_soc : float
         Mean state of charge at the start [-].
     capacity_spread, resistance_spread, soc_spread, ageing, weak_groups
@@ -88,13 +90,14 @@ class SimulatedPlant:
         Time simulated at once [s].
     sample_period : float, optional
         Time between samples [s]; that of the fastest data mapping, between 1 and 10 s, where absent.
-    threads : int, optional
-        Groups solved at the same time.
+    scenario : Scenario, optional
+        Gives the temperature at the start, the surroundings, and the faults of pack and sensors; what is asked of the
+        pack comes by commands. None: the surroundings of the design, and nothing breaks.
 
     Raises
     ------
-    ModelError, SettingsError
-        If the cell's parameters are unknown or a number is out of bounds.
+    ModelError, SettingsError, SpecError
+        If the cell's parameters are unknown, a number is out of bounds, or the scenario does not fit the pack.
     """
 
     def __init__(
@@ -111,7 +114,7 @@ class SimulatedPlant:
         weak_groups: int | None = None,
         block_duration: float = 60.0,
         sample_period: float | None = None,
-        threads: int | None = None,
+        scenario: Scenario | None = None,
     ) -> None:
         parameters = load_cell_parameters(spec.cell.parameter_set)
         variation = draw_variation(
@@ -144,7 +147,10 @@ class SimulatedPlant:
             balancing_current=np.zeros(spec.n_groups),
             origin="duty",
         )
-        first = rest_block(spec, parameters, variation)
+        self._seed = seed
+        self._faults = () if scenario is None else scenario.faults
+        self._sound: Array | None = None  # newest values of sound sensors, as sent
+        first = rest_block(spec, parameters, variation, scenario)
         self._truth = PlantTruth(
             variation=variation,
             time=0.0,
@@ -160,7 +166,7 @@ class SimulatedPlant:
         self._ended = False
         self._hold(first)
         self._worker = BackgroundWorker(
-            "celltwin.physics.pack_simulation:PackSimulation", spec, variation, fidelity=fidelity, threads=threads
+            "celltwin.physics.pack_simulation:PackSimulation", spec, variation, fidelity=fidelity, scenario=scenario
         )
 
     @property
@@ -287,15 +293,18 @@ class SimulatedPlant:
     def _hold(self, block: PlantBlock) -> None:
         true = plant_values(self._spec, self._sensed, block)
         noisy = true + self._noise * self._random.standard_normal(true.shape)
-        self._held.append(
-            SampleBlock(
-                channels=self._columns,
-                time=block.time,
-                values=(noisy - self._offset) / self._scale,
-                present=np.ones(true.shape, dtype=bool),
-                origin=(self._provenance,),
-            )
+        sent = SampleBlock(
+            channels=self._columns,
+            time=block.time,
+            values=(noisy - self._offset) / self._scale,
+            present=np.ones(true.shape, dtype=bool),
+            origin=(self._provenance,),
         )
+        if self._faults:
+            sent, self._sound = apply_sensor_faults(
+                sent, self._faults, self._sensed, self._spec, seed=self._seed, held=self._sound
+            )
+        self._held.append(sent)
 
 
 def sensed_channels(spec: PackSpec) -> tuple[Channel, ...]:
@@ -351,9 +360,12 @@ def _of_level(spec: PackSpec, quantity: str, level: Level, block: PlantBlock) ->
     if quantity == "current":
         if level is Level.CELL:
             return block.cell_current
+        groups = block.cell_current.reshape(steps, spec.n_groups, spec.parallel).sum(axis=2)
         if level is Level.GROUP:
-            return block.cell_current.reshape(steps, spec.n_groups, spec.parallel).sum(axis=2)
-        return np.repeat(block.pack_current[:, np.newaxis], size, axis=1)
+            return groups
+        if level is Level.MODULE:  # what passes the module, without what balancing draws from its groups
+            return (groups - block.balancing_current).reshape(steps, size, -1).mean(axis=2)
+        return block.pack_current[:, np.newaxis]
     if quantity == "temperature":
         return block.cell_temperature.reshape(steps, size, -1).mean(axis=2)
     if quantity == "coolant_temperature":

@@ -148,6 +148,7 @@ def _source(settings: TwinSettings, spec: PackSpec) -> tuple[TelemetrySource, Sc
             soc_spread=initial.soc_spread,
             ageing=initial.ageing,
             weak_groups=initial.weak_groups,
+            scenario=player.scenario,
         )
         return plant, player
     if not channels:

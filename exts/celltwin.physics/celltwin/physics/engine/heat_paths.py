@@ -96,7 +96,7 @@ def build_heat_paths(spec: PackSpec) -> HeatPaths:
         design_flow=np.full(n_channels, cooling.flow if plate else 0.0),
         coolant_heat_capacity=cooling.coolant_heat_capacity,
         inlet_temperature=np.full(n_channels, cooling.inlet_temperature),
-        ambient_temperature=cooling.ambient_temperature if plate else cooling.inlet_temperature,
+        ambient_temperature=cooling.air_temperature,
     )
 
 

@@ -1,0 +1,67 @@
+"""The engine of a pack whose cells differ."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from celltwin.core import PackSpec, SettingsError
+
+from .pack_variation import PackVariation
+
+if TYPE_CHECKING:
+    from .engine import EngineOptions, PackEngine
+
+__all__ = ["FIDELITIES", "build_varied_engine"]
+
+FIDELITIES = ("SPMe",)
+
+
+def build_varied_engine(
+    spec: PackSpec,
+    variation: PackVariation,
+    *,
+    fidelity: str = "SPMe",
+    temperature: float | None = None,
+    options: EngineOptions | None = None,
+    device: str | None = None,
+) -> PackEngine:
+    """Return an engine of a pack with the differences of its cells, at rest.
+
+    Parameters
+    ----------
+    spec : PackSpec
+        The pack.
+    variation : PackVariation
+        Capacity, whole series resistance and state of charge of the cells.
+    fidelity : {"SPMe"}
+        Model of a cell.
+    temperature : float, optional
+        Of every cell at the start [K]; that of the coolant's inlet, or of the air, where absent.
+    options : EngineOptions, optional
+        Numerics and further physics.
+    device : str, optional
+        Warp's name of the device.
+
+    Raises
+    ------
+    ModelError, SettingsError, SpecError
+        If the cell's parameters, the fidelity or the busbar's material are unknown.
+    """
+    from .engine import CellPopulation, PackEngine, build_cell_model, build_network
+    from .engine.heat_paths import thermal_model
+
+    if fidelity not in FIDELITIES:
+        raise SettingsError(f"fidelity = {fidelity!r} is unknown", remedy=f"Use {' or '.join(FIDELITIES)}")
+    model = build_cell_model(spec.cell.parameter_set)
+    cells = CellPopulation(
+        capacity_scale=variation.capacity_scale,
+        resistance=variation.resistance,
+        soc=np.repeat(variation.initial_soc, spec.parallel),
+        temperature=spec.cooling.inlet_temperature if temperature is None else temperature,
+    )
+    # The variation holds all of a cell's series resistance, the model's own among it.
+    bare = replace(model, contact_resistance=0.0, thermal=thermal_model(spec))
+    return PackEngine(bare, build_network(spec), cells=cells, options=options, device=device)

@@ -125,7 +125,9 @@ class WeakCell(ScenarioFault):
 
     def describe(self) -> str:
         """Return what is broken, for people."""
-        return f"weak: {100.0 * self.capacity:g} % of the capacity, {self.resistance:g} times the resistance"
+        words = [f"{100.0 * self.capacity:g} % of the capacity"] if self.capacity != 1.0 else []
+        words += [f"{self.resistance:g} times the resistance"] if self.resistance != 1.0 else []
+        return ", ".join(words)
 
 
 @dataclass(frozen=True, kw_only=True)

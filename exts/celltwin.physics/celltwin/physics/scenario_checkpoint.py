@@ -1,102 +1,108 @@
-"""Keep a running simulation in a file, and go on from it."""
+"""Keep a running simulation in files, and go on from them."""
 
 from __future__ import annotations
 
 import json
-import zipfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from celltwin.core import PackObservation, RecordingError, ScenarioProgress
 
 if TYPE_CHECKING:
     from .scenario_run import ScenarioRun
 
-__all__ = ["restore_checkpoint", "save_checkpoint"]
+__all__ = ["CHECKPOINT_FILE", "restore_checkpoint", "save_checkpoint"]
 
+CHECKPOINT_FILE = "checkpoint.json"
 _FORMAT = "celltwin checkpoint 1"
 
 
-def save_checkpoint(path: Path, run: ScenarioRun) -> None:
-    """Write all that a simulation is in; the file is either whole or absent.
+def save_checkpoint(folder: Path, run: ScenarioRun, extra: dict[str, Any] | None = None) -> None:
+    """Write all that a simulation is in; a kill meanwhile leaves the checkpoint before as it was.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the files go.
+    run : ScenarioRun
+        The simulation.
+    extra : dict, optional
+        Plain values that belong to it; :func:`restore_checkpoint` returns them.
 
     Raises
     ------
     RecordingError
-        If the file cannot be written.
+        If the files cannot be written.
     """
-    state = run.engine.state()
-    arrays: dict[str, Any] = {"time": np.array(state.time), "switches": state.switches}
-    arrays |= {f"cells/{name}": values for name, values in state.cells.items()}
-    arrays |= {f"groups/{name}": values for name, values in state.groups.items()}
-    arrays["run"] = np.array(
-        json.dumps(
-            {
-                "format": _FORMAT,
-                **_identity(run),
-                "progress": asdict(run.progress),
-                "seen": asdict(run.seen),
-                "events": run.events.state(),
-                "figures": run.figures.state(),
-            }
-        )
-    )
-    partial = path.with_suffix(".partial")
+    from .engine import save_state
+
+    path = folder / CHECKPOINT_FILE
+    name = f"checkpoint-{run.engine.time:.3f}.npz"
+    content = {
+        "format": _FORMAT,
+        **_identity(run),
+        "engine": name,
+        "progress": asdict(run.progress),
+        "seen": asdict(run.seen),
+        "events": run.events.state(),
+        "figures": run.figures.state(),
+        "extra": extra or {},
+    }
     try:
-        with partial.open("wb") as file:
-            np.savez(file, **arrays)
+        save_state(run.engine.state(), folder / name)
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps(content), encoding="utf-8")
         partial.replace(path)
+        for older in folder.glob("checkpoint-*.npz"):
+            if older.name != name:
+                older.unlink(missing_ok=True)
     except OSError as error:
         raise RecordingError(
             f"the checkpoint cannot be written ({error.strerror or error})", where=str(path), remedy="Free space"
         ) from None
 
 
-def restore_checkpoint(path: Path, run: ScenarioRun) -> None:
-    """Put a new run where another one was when it wrote the file.
+def restore_checkpoint(folder: Path, run: ScenarioRun) -> dict[str, Any]:
+    """Put a new run where another one was when it wrote its checkpoint, and return the extra values.
 
     Raises
     ------
     RecordingError
-        If the file is missing or damaged, or belongs to another scenario, pack, seed or model.
+        If there is none, if it is damaged, or if it belongs to another scenario, pack or model.
+    PlantError
+        If the engine's state is damaged.
     """
-    from .engine import EngineState
+    from .engine import load_state
 
+    path = folder / CHECKPOINT_FILE
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        found = json.loads(str(arrays["run"]))
+        found = json.loads(path.read_text(encoding="utf-8"))
         if found["format"] != _FORMAT:
             raise ValueError(found["format"])
+        identity = {name: found[name] for name in _identity(run)}
     except FileNotFoundError:
         raise RecordingError(
             "there is no checkpoint", where=str(path), remedy="Simulate the scenario from its start"
         ) from None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise RecordingError(
             f"the checkpoint is damaged ({error})", where=str(path), remedy="Simulate the scenario from its start"
         ) from None
     for name, value in _identity(run).items():
-        if found[name] != value:
+        if identity[name] != value:
             raise RecordingError(
-                f"the checkpoint is of another {name}: {found[name]}, not {value}",
+                f"the checkpoint is of another {name}: {identity[name]}, not {value}",
                 where=str(path),
                 remedy="Give the options that the run was started with",
             )
-    parts: dict[str, dict[str, Any]] = {"cells": {}, "groups": {}}
-    for key, values in arrays.items():
-        part, _, name = key.partition("/")
-        if name:
-            parts[part][name] = values
-    run.engine.restore(EngineState(float(arrays["time"]), parts["cells"], parts["groups"], arrays["switches"]))
+    run.engine.restore(load_state(folder / found["engine"]))
     run.forget_settings()
     run.progress = ScenarioProgress(**found["progress"])
     run.seen = PackObservation(**found["seen"])
     run.events.restore(found["events"])
     run.figures.restore(found["figures"])
+    return dict(found["extra"])
 
 
 def _identity(run: ScenarioRun) -> dict[str, Any]:

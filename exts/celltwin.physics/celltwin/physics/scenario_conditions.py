@@ -35,7 +35,7 @@ class ScenarioConditions:
     Parameters
     ----------
     engine : PackEngine
-        Engine of one pack, as :func:`celltwin.physics.engine.pack_engine` builds it; its cells' capacity and
+        Engine of one pack, as :func:`celltwin.physics.build_engine` builds it; its cells' capacity and
         resistance are those of sound cells.
     player : ScenarioPlayer
         The scenario.

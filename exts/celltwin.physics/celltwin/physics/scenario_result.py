@@ -226,8 +226,8 @@ class SimulationResult:
         How it ended.
     failure : str
         Why, where it failed.
-    time : float
-        Time that was simulated [s].
+    start, time : float
+        Time of the run that was simulated from, above 0 where a checkpoint was restored, and up to [s].
     wall_seconds : float
         Time that it took [s].
     events : tuple of SimulationEvent
@@ -247,6 +247,7 @@ class SimulationResult:
     provenance: str
     ended: str
     failure: str
+    start: float
     time: float
     wall_seconds: float
     events: tuple[SimulationEvent, ...]

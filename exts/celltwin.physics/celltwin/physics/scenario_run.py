@@ -27,6 +27,7 @@ from .parameters import load_cell_parameters
 from .scenario_conditions import ScenarioConditions
 from .scenario_events import ScenarioEvents
 from .scenario_result import ScenarioSample, SimulationFigures, SimulationResult
+from .varied_pack import build_varied_engine
 
 if TYPE_CHECKING:
     from .engine import EngineHistory, EngineOptions, PackEngine
@@ -213,6 +214,8 @@ def simulate_scenario(
     record: Callable[[ScenarioSample], None] | None = None,
     progress: Callable[[SimulationProgress], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
+    begin: Callable[[ScenarioRun], None] | None = None,
+    keep: Callable[[ScenarioRun], None] | None = None,
 ) -> SimulationResult:
     """Simulate a scenario on the pack engine.
 
@@ -228,7 +231,7 @@ def simulate_scenario(
         The scenario.
     seed : int, optional
         Seed of everything random; the scenario's own where absent.
-    fidelity : {"SPMe", "ECM"}
+    fidelity : {"SPMe"}
         Cell model.
     options : EngineOptions, optional
         Step, resolution, and models of ageing, abuse and mechanics.
@@ -242,6 +245,10 @@ def simulate_scenario(
         Told after every sample how far the run is.
     cancelled : callable, optional
         Asked after every sample whether to stop.
+    begin : callable, optional
+        Told of the run before its first sample, such as to restore a checkpoint.
+    keep : callable, optional
+        Told of the run after every sample, such as to save a checkpoint.
 
     Returns
     -------
@@ -257,6 +264,9 @@ def simulate_scenario(
     player = ScenarioPlayer(scenario, spec)
     engine = build_engine(player, fidelity=fidelity, options=options, device=device)
     run = ScenarioRun(engine, player, sample_period=sample_period)
+    if begin is not None:
+        begin(run)
+    start = engine.time
     samples: list[ScenarioSample] = []
     ended, failure = "finished", ""
     while not run.finished:
@@ -273,6 +283,8 @@ def simulate_scenario(
         if progress is not None:
             step = player.steps[sample.step].title
             progress(SimulationProgress(time=sample.time, share=run.share, step=step, sample=sample))
+        if keep is not None:
+            keep(run)
         if cancelled is not None and cancelled() and not run.finished:
             ended = "cancelled"
             break
@@ -286,6 +298,7 @@ def simulate_scenario(
         f"{engine.device}",
         ended=ended,
         failure=failure,
+        start=start,
         time=engine.time,
         wall_seconds=clock.monotonic() - begun,
         events=run.events.log,
@@ -308,15 +321,13 @@ def build_engine(
     ----------
     player : ScenarioPlayer
         The scenario: state of charge, temperature, and how the cells differ.
-    fidelity : {"SPMe", "ECM"}
+    fidelity : {"SPMe"}
         Cell model.
     options : EngineOptions, optional
         As for :func:`simulate_scenario`.
     device : str, optional
         Warp's name of the device.
     """
-    from .engine import pack_engine
-
     scenario, spec = player.scenario, player.spec
     initial = scenario.initial
     variation = draw_variation(
@@ -330,10 +341,15 @@ def build_engine(
         ageing=initial.ageing,
         weak_groups=initial.weak_groups,
     )
-    engine = pack_engine(spec, variation=variation, fidelity=fidelity, options=options, device=device)
-    around = player.surroundings(0.0)
-    engine.set_cells("temperature", initial.temperature or around.inlet_temperature)
-    return engine
+    temperature = initial.temperature
+    return build_varied_engine(
+        spec,
+        variation,
+        fidelity=fidelity,
+        temperature=player.surroundings(0.0).inlet_temperature if temperature is None else temperature,
+        options=options,
+        device=device,
+    )
 
 
 def _observe(sample: ScenarioSample) -> PackObservation:

@@ -13,7 +13,7 @@ from celltwin.core import PackSpec, PackState, RecordingError, expand_channels
 
 from .history_layout import DESCRIPTION_FILE, describe_history, measured_columns
 from .history_tables import measured_table, quarantine_table, state_table
-from .part_files import PartFiles, recording_error
+from .part_files import PartFiles, recording_error, trim_parts
 from .samples import AcceptedBlock, AcceptedSamples, QuarantinedSamples
 
 __all__ = ["HistoryWriter"]
@@ -56,28 +56,42 @@ class HistoryWriter:
         The pack.
     flush_seconds : float
         Longest time that something waits to be written [s].
+    resume_at : float, optional
+        Go on with the recording that lies in the folder, from this time [s]; what it holds later is removed.
 
     Raises
     ------
     RecordingError
-        If the folder cannot be written or holds a recording already.
+        If the folder cannot be written or holds a recording already; with ``resume_at``, if it holds none.
     """
 
-    def __init__(self, folder: Path | str, spec: PackSpec, *, flush_seconds: float = FLUSH_SECONDS) -> None:
+    def __init__(
+        self,
+        folder: Path | str,
+        spec: PackSpec,
+        *,
+        flush_seconds: float = FLUSH_SECONDS,
+        resume_at: float | None = None,
+    ) -> None:
         self.folder = Path(folder)
+
+        def parts(data_set: str) -> PartFiles:
+            place = self.folder / data_set
+            return PartFiles(place, 0 if resume_at is None else trim_parts(place, resume_at))
+
+        self._prepare(spec, resumed=resume_at is not None)
         channels = [channel for channel in expand_channels(spec) if channel.direction == "in"]
         self._levels = [
-            (columns, PartFiles(self.folder / "measured" / columns.level.value))
-            for columns in measured_columns(spec, channels)
+            (columns, parts(f"measured/{columns.level.value}")) for columns in measured_columns(spec, channels)
         ]
-        self._states = PartFiles(self.folder / "states")
-        self._quarantine = PartFiles(self.folder / "quarantine")
-        self._prepare(spec)
+        self._states = parts("states")
+        self._quarantine = parts("quarantine")
         self._flush_seconds = flush_seconds
         self._pending = _Pending()
         self._failure: RecordingError | None = None
         self._told = False
         self._closing = False
+        self._asked = self._flushed = 0  # flushes asked for, and done
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="celltwin-history", daemon=True)
         self._thread.start()
@@ -111,6 +125,23 @@ class HistoryWriter:
         size = sum(block.values.nbytes for block in accepted.blocks)
         self._hand_over(keep, size + 200 * sum(part.count for part in accepted.quarantined))
 
+    def flush(self) -> None:
+        """Wait until all that was handed over is on disk.
+
+        Raises
+        ------
+        RecordingError
+            As for :meth:`record`.
+        """
+        with self._changed:
+            self._asked += 1
+            asked = self._asked
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._flushed >= asked or self._failure is not None or self._closing)
+            if self._failure is not None:
+                self._told = True
+                raise self._failure
+
     def close(self) -> None:
         """Write what is left and end; a second call does nothing.
 
@@ -129,9 +160,15 @@ class HistoryWriter:
             self._told = True
             raise self._failure
 
-    def _prepare(self, spec: PackSpec) -> None:
+    def _prepare(self, spec: PackSpec, *, resumed: bool) -> None:
         description = self.folder / DESCRIPTION_FILE
         try:
+            if resumed:
+                if not description.exists():
+                    raise RecordingError(
+                        "holds no recording to go on with", where=str(self.folder), remedy="Start a new recording"
+                    )
+                return
             if description.exists():
                 raise RecordingError(
                     "holds a recording already", where=str(self.folder), remedy="Choose another folder, or remove it"
@@ -159,7 +196,7 @@ class HistoryWriter:
         while not closing:
             with self._changed:
                 self._changed.wait_for(self._urgent, timeout=self._flush_seconds)
-                closing = self._closing
+                closing, asked = self._closing, self._asked
                 pending, self._pending = self._pending, _Pending()
                 self._changed.notify_all()
             try:
@@ -169,9 +206,12 @@ class HistoryWriter:
             except Exception as error:  # a fault here must reach the caller, not die with the thread
                 _logger.exception("writing the history failed")
                 self._fail(RecordingError(f"could not be written ({error})", where=str(self.folder)))
+            with self._changed:
+                self._flushed = asked
+                self._changed.notify_all()
 
     def _urgent(self) -> bool:
-        return self._closing or self._pending.size > MOST_PENDING_BYTES
+        return self._closing or self._asked > self._flushed or self._pending.size > MOST_PENDING_BYTES
 
     def _fail(self, error: RecordingError) -> None:
         with self._changed:

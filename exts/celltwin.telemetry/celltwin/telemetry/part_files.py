@@ -9,7 +9,7 @@ from typing import Any
 
 from celltwin.core import RecordingError
 
-__all__ = ["PartFiles", "recording_error"]
+__all__ = ["PartFiles", "recording_error", "trim_parts"]
 
 PART_BYTES = 24 * 1024 * 1024
 PART_SECONDS = 60.0
@@ -24,12 +24,14 @@ class PartFiles:
     ----------
     folder : Path
         Where the parts go; made when the first is written.
+    number : int
+        Of the first part to write.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, number: int = 0) -> None:
         self.folder = folder
         self._tables: list[Any] = []
-        self._number = 0
+        self._number = number
         self._begun = 0.0
         self._saved_rows = 0
 
@@ -73,6 +75,39 @@ class PartFiles:
             unfinished.unlink(missing_ok=True)
             raise recording_error(target, error) from None
         self._saved_rows = rows
+
+
+def trim_parts(folder: Path, time: float) -> int:
+    """Remove the rows after a time [s] from a data set and return the number of the next part.
+
+    Raises
+    ------
+    RecordingError
+        If a part cannot be read or written.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    number = 0
+    for path in sorted(folder.glob("part-*.parquet")):
+        unfinished = path.with_name(f".{path.stem}.unfinished")
+        try:
+            table = pq.ParquetFile(path).read()
+            late = pc.fill_null(pc.greater(table.column("time"), time), False)
+            if pc.any(late).as_py():
+                with unfinished.open("wb") as file:
+                    pq.write_table(table.filter(pc.invert(late)), file, compression="zstd", compression_level=1)
+                unfinished.replace(path)
+        except pa.ArrowException as error:
+            raise RecordingError(
+                f"cannot be read ({error})", where=str(path), remedy="Remove the part; the others stay readable"
+            ) from None
+        except OSError as error:
+            unfinished.unlink(missing_ok=True)
+            raise recording_error(path, error) from None
+        number = int(path.stem.removeprefix("part-")) + 1
+    return number
 
 
 def recording_error(path: Path, error: OSError) -> RecordingError:

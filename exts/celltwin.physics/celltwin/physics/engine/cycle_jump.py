@@ -1,9 +1,9 @@
 """Years of use from few simulated cycles: simulate some, put ageing forward by many, check, resume.
 
-The change of the slow state in one cycle is a rate, measured by simulating cycles. A jump integrates the rate's
-polynomial through the last two measurements over N cycles; two more cycles are then simulated, which measure the rate
-at the other side, and the jump is corrected by the polynomial through all of them. What the correction of one order
-less would have given differs by an estimate of the error. It decides whether the jump holds, and how far the next goes.
+The change of ageing in one cycle is a rate, measured by simulating cycles. A jump integrates the polynomial through the
+last two rates over N cycles; two more cycles are then simulated, the second of which gives the rate at the other side,
+and the jump is corrected by the polynomial through all three. One order less would have given something else: the
+difference is the estimate of the error. It decides whether the jump holds, and how far the next one goes.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from .ageing_state import AgeingState, film_resistance, lithium_loss, remaining_
 from .cycle_jump_file import CycleRun, load_run, save_run
 from .cycle_jump_history import CycleHistory, CycleProgress, append_cycle, empty_history
 from .cycle_jump_state import (
+    PLATED,
     Rate,
     SlowState,
-    bound_slow,
     close_inventory,
     integrate_rates,
     lithium_inventory,
@@ -134,7 +134,6 @@ def run_cycles(
 
 def _begin(engine: PackEngine) -> CycleRun:
     slow = take_slow(engine.state())
-    scale = engine.read_cells("capacity_scale")
     run = CycleRun(
         history=empty_history(engine.n_cells),
         done=0,
@@ -142,7 +141,9 @@ def _begin(engine: PackEngine) -> CycleRun:
         jump=_FIRST_JUMP,
         rates=(),
         period=0.0,
-        inventory=lithium_inventory(_ageing(engine), engine.model, slow, scale),
+        inventory=lithium_inventory(_ageing(engine), engine.model, slow, engine.read_cells("capacity_scale")),
+        anchor=0,
+        anchored=slow,
     )
     return _sampled(engine, run, slow, engine.time)
 
@@ -153,28 +154,32 @@ def _ageing(engine: PackEngine) -> AgeingModel:
     return model
 
 
-def _perform(engine: PackEngine, cycle: Cycle) -> SlowState:
-    """Simulate one cycle and return what it changed."""
+def _perform(engine: PackEngine, cycle: Cycle) -> Array:
+    """Simulate one cycle and return by what it aged the cells."""
     before = take_slow(engine.state())
     if callable(cycle):
         cycle(engine)
     else:
         for drive, duration in cycle:
             engine.advance(drive, duration)
-    return take_slow(engine.state()) - before
+    return take_slow(engine.state()).rows - before.rows
 
 
 def _simulate(engine: PackEngine, cycle: Cycle, run: CycleRun) -> CycleRun:
     start = engine.time
     rate = Rate(run.done + 0.5, _perform(engine, cycle))
+    first = run.done < _SETTLE  # the first cycle starts from anywhere
+    after = take_slow(engine.state())
     run = replace(
         run,
         done=run.done + 1,
         simulated=run.simulated + 1,
-        rates=(*run.rates, rate)[-2:],
+        rates=() if first else (*run.rates, rate)[-2:],
         period=engine.time - start,
     )
-    return _sampled(engine, run, take_slow(engine.state()), engine.time)
+    if first:
+        run = replace(run, anchor=run.done, anchored=after)
+    return _sampled(engine, run, after, engine.time)
 
 
 def _jump(engine: PackEngine, cycle: Cycle, run: CycleRun, span: int, tolerance: float) -> CycleRun:
@@ -184,81 +189,89 @@ def _jump(engine: PackEngine, cycle: Cycle, run: CycleRun, span: int, tolerance:
     known = run.rates
     if len(known) == 2 and known[1].cycle - known[0].cycle < _BASE * span:
         known = known[1:]  # the slope between neighbours says nothing that far away
-    guess = integrate_rates(known, start, end)
-    landed = _closed(engine, run, origin + guess)
+    follow = span / (run.done - run.anchor) if run.done - run.anchor >= _BASE * span else 0.0
+    landed = _moved(engine, run, origin, integrate_rates(known, start, end), follow)
     engine.restore(put_slow(saved, landed, time=saved.time + span * run.period))
+    simulated = run.simulated + _SETTLE + 1
     try:
         for _ in range(_SETTLE):
             _perform(engine, cycle)
         change = _perform(engine, cycle)
     except PlantError:
         engine.restore(saved)
-        if span <= 2 * _FIRST_JUMP:
+        if span <= _FIRST_JUMP:
             raise
-        return replace(run, jump=span // 4, simulated=run.simulated + 1)
+        return replace(run, jump=span // 4, simulated=simulated)
     rates = (*known, Rate(end + _SETTLE + 0.5, change))
-    better, worse = (
-        integrate_rates(rates, start, end),
-        integrate_rates(rates[1:] if len(rates) == 3 else known, start, end),
-    )
-    error = _error(engine, origin, better, worse)
+    better = integrate_rates(rates, start, end)
+    worse = integrate_rates(rates[1:] if len(rates) == 3 else known, start, end)
+    error = _error(engine, run, origin, better, worse, follow)
     factor = _SAFETY * (tolerance / max(error, 1e-12)) ** (1.0 / (len(rates) - 1))
-    simulated = run.simulated + _SETTLE + 1
     if error > tolerance:
         engine.restore(saved)
         return replace(run, jump=int(span * min(factor, 0.5)), simulated=simulated)
-    now = engine.state()
-    after = _closed(engine, run, take_slow(now) + (better - (landed - origin)))
-    engine.restore(put_slow(now, after, time=now.time))
-    jumped = replace(run, done=run.done + span, simulated=simulated)
-    jumped = _sampled(
-        engine, jumped, _closed(engine, run, origin + better), saved.time + span * run.period, span=span, error=error
-    )
-    landed_run = replace(
-        jumped,
-        done=jumped.done + _SETTLE + 1,
+    measured, time = take_slow(engine.state()), engine.time
+    arrived = _moved(engine, run, origin, better, follow)
+    rows = measured.rows + arrived.rows - landed.rows
+    rows[PLATED] = measured.rows[PLATED]
+    after = _closed(engine, run, replace(measured, rows=rows))
+    engine.restore(put_slow(engine.state(), after, time=time))
+    run = replace(run, done=run.done + span, simulated=simulated, anchor=run.done, anchored=origin)
+    run = _sampled(engine, run, arrived, saved.time + span * run.period, span=span, error=error)
+    run = replace(
+        run,
+        done=run.done + _SETTLE + 1,
         jump=max(_FIRST_JUMP, int(span * min(factor, _GROWTH))),
         rates=rates[-2:],
     )
-    return _sampled(engine, landed_run, after, now.time)
+    return _sampled(engine, run, after, time)
 
 
 def _closed(engine: PackEngine, run: CycleRun, slow: SlowState) -> SlowState:
     scale = engine.read_cells("capacity_scale")
-    return close_inventory(_ageing(engine), engine.model, bound_slow(slow), scale, run.inventory)
+    return close_inventory(_ageing(engine), engine.model, slow, scale, run.inventory)
+
+
+def _moved(engine: PackEngine, run: CycleRun, origin: SlowState, change: Array, follow: float) -> SlowState:
+    """Return the slow state after a change of ageing; what follows moves as since the anchor, ``follow`` times."""
+    rows = origin.rows + change
+    rows[PLATED] = origin.rows[PLATED] + follow * (origin.rows[PLATED] - run.anchored.rows[PLATED])
+    positive = origin.positive + follow * (origin.positive - run.anchored.positive)
+    return _closed(engine, run, SlowState(rows, origin.negative, positive))
 
 
 def _features(engine: PackEngine, slow: SlowState) -> Array:
     """Return what is kept small and exact: lithium lost, by place, and active material, over what was there [-]."""
     scale = engine.read_cells("capacity_scale")
-    state = AgeingState.of(bound_slow(slow).values["ageing"])
+    state = AgeingState.of(slow.rows)
     loss = lithium_loss(_ageing(engine), engine.model, state, scale)
-    capacity = engine.model.capacity * scale
-    lithium = np.stack([loss.sei, loss.plated, loss.dead, loss.active_material]) / capacity
+    lithium = np.stack([loss.sei, loss.dead, loss.active_material]) / (engine.model.capacity * scale)
     return np.concatenate([lithium, np.stack([state.active_negative, state.active_positive])])
 
 
 def _furthest(engine: PackEngine, run: CycleRun, maximum_change: float) -> int:
+    """Return over how many cycles no cell changes by more than a share of its capacity."""
     if not run.rates:
         return 0
     slow = take_slow(engine.state())
-    change = np.abs(_features(engine, slow + run.rates[-1].change) - _features(engine, slow)).max()
-    return int(min(maximum_change / max(float(change), 1e-15), 1e9))
+    moved = _moved(engine, run, slow, run.rates[-1].change, 0.0)
+    change = float(np.abs(_features(engine, moved) - _features(engine, slow)).max())
+    return int(min(maximum_change / max(change, 1e-15), 1e9))
 
 
-def _error(engine: PackEngine, origin: SlowState, better: SlowState, worse: SlowState) -> float:
-    at_origin, at_better = _features(engine, origin), _features(engine, origin + better)
-    change = np.abs(at_better - at_origin)
+def _error(engine: PackEngine, run: CycleRun, origin: SlowState, better: Array, worse: Array, follow: float) -> float:
+    begin = _features(engine, origin)
+    one, other = (_features(engine, _moved(engine, run, origin, change, follow)) for change in (better, worse))
+    change = np.abs(one - begin)
     change = np.maximum(change, _MINOR * change.max(axis=0))
-    difference = np.abs(_features(engine, origin + worse) - at_better)
-    return float((difference / np.maximum(change, 1e-15)).max())
+    return float((np.abs(one - other) / np.maximum(change, 1e-15)).max())
 
 
 def _sampled(
     engine: PackEngine, run: CycleRun, slow: SlowState, time: float, *, span: int = 0, error: float = 0.0
 ) -> CycleRun:
     model, cell, scale = _ageing(engine), engine.model, engine.read_cells("capacity_scale")
-    state = AgeingState.of(slow.values["ageing"])
+    state = AgeingState.of(slow.rows)
     loss = lithium_loss(model, cell, state, scale)
     history = append_cycle(
         run.history,

@@ -12,7 +12,7 @@ import numpy as np
 from celltwin.core import Array, PlantError
 
 from .cycle_jump_history import CycleHistory
-from .cycle_jump_state import SLOW_FIELDS, Rate, SlowState
+from .cycle_jump_state import Rate, SlowState
 from .engine_state import EngineState
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class CycleRun:
         Of a cycle [s].
     inventory : ndarray of shape (n_cells,)
         All lithium of each cell, which nothing changes [A.h].
+    anchor, anchored : int, SlowState
+        Cycle before the last jump, and the slow state at its end: what followed ageing since then goes on alike.
     """
 
     history: CycleHistory
@@ -50,18 +52,20 @@ class CycleRun:
     rates: tuple[Rate, ...]
     period: float
     inventory: Array
+    anchor: int
+    anchored: SlowState
 
 
 def save_run(path: Path, engine: PackEngine, run: CycleRun) -> None:
     """Write a run and its engine's state to a file; an older file is replaced at once or not at all."""
     state = engine.state()
-    numbers = {name: getattr(run, name) for name in ("done", "simulated", "jump", "period")}
+    numbers = {name: getattr(run, name) for name in ("done", "simulated", "jump", "period", "anchor")}
     about = {"format": _FORMAT, **_identity(engine), **numbers, "rates": [rate.cycle for rate in run.rates]}
     arrays = {f"history/{entry.name}": getattr(run.history, entry.name) for entry in fields(CycleHistory)}
     arrays |= {f"cells/{name}": values for name, values in state.cells.items()}
     arrays |= {f"groups/{name}": values for name, values in state.groups.items()}
-    for k, rate in enumerate(run.rates):
-        arrays |= {f"rate{k}/{name}": rate.change.values[name] for name in SLOW_FIELDS}
+    arrays |= {f"rates/{k}": rate.change for k, rate in enumerate(run.rates)}
+    arrays |= {f"anchored/{name}": values for name, values in vars(run.anchored).items()}
     part = path.with_name(path.name + ".part")
     path.parent.mkdir(parents=True, exist_ok=True)
     with part.open("wb") as file:
@@ -92,10 +96,9 @@ def load_run(path: Path, engine: PackEngine) -> CycleRun | None:
         about = json.loads(str(found["about"]))
         run = CycleRun(
             history=CycleHistory(**{entry.name: found[f"history/{entry.name}"] for entry in fields(CycleHistory)}),
-            rates=tuple(
-                Rate(cycle, SlowState({name: found[f"rate{k}/{name}"] for name in SLOW_FIELDS}))
-                for k, cycle in enumerate(about["rates"])
-            ),
+            rates=tuple(Rate(cycle, found[f"rates/{k}"]) for k, cycle in enumerate(about["rates"])),
+            anchor=int(about["anchor"]),
+            anchored=SlowState(**_below(found, "anchored")),
             inventory=found["inventory"],
             done=int(about["done"]),
             simulated=int(about["simulated"]),

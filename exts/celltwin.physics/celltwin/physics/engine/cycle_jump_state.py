@@ -1,7 +1,9 @@
 """The slow part of an engine's state: what a cycle changes a little, and a jump puts forward by many cycles.
 
-It is the ageing of every cell and the lithium in its particles. Temperatures, currents and electrolyte settle within
-a cycle and are left as they are.
+Film, dead lithium, lost active material and the lithium within it only ever accumulate: their change in a cycle is a
+rate that a jump integrates. Plated lithium and the stoichiometry of the positive electrode follow them from one cycle
+to the next; a jump moves them as they have moved since the jump before. The negative electrode then holds the lithium
+that is left. Temperatures, currents and electrolyte settle within a cycle.
 """
 
 from __future__ import annotations
@@ -13,79 +15,52 @@ import numpy as np
 from celltwin.core import Array, PlantError
 
 from .ageing import AgeingModel
+from .ageing_kernels import AGEING_ROWS
 from .ageing_state import AgeingState, host_capacity, lithium_loss
 from .cell_model import CellModel
 from .engine_state import EngineState
 
-__all__ = [
-    "SLOW_FIELDS",
-    "Rate",
-    "SlowState",
-    "bound_slow",
-    "close_inventory",
-    "integrate_rates",
-    "lithium_inventory",
-    "put_slow",
-    "take_slow",
-]
+__all__ = ["Rate", "SlowState", "close_inventory", "integrate_rates", "lithium_inventory", "put_slow", "take_slow"]
 
-SLOW_FIELDS = (
-    "ageing",
-    "shells_negative",
-    "shells_positive",
-    "surface_negative",
-    "surface_positive",
-    "mean_negative",
-    "mean_positive",
-)
+PLATED = AGEING_ROWS.index("plated_lithium")
 _EDGE = 1e-3  # stoichiometry that a jump keeps from empty and full
 
 
 @dataclass(frozen=True, eq=False)
 class SlowState:
-    """The slow part, or its change over a cycle.
+    """The slow part of a state.
 
     Attributes
     ----------
-    values : dict of ndarray
-        By the names of ``SLOW_FIELDS``, of shape (rows, n_cells) or (n_cells,).
+    rows : ndarray of shape (6, n_cells)
+        Ageing, in the order of ``AGEING_ROWS``.
+    negative, positive : ndarray of shape (n_cells,)
+        Mean stoichiometries [-].
     """
 
-    values: dict[str, Array]
-
-    def __add__(self, other: SlowState) -> SlowState:
-        """Return the sum."""
-        return SlowState({name: values + other.values[name] for name, values in self.values.items()})
-
-    def __sub__(self, other: SlowState) -> SlowState:
-        """Return the difference."""
-        return SlowState({name: values - other.values[name] for name, values in self.values.items()})
-
-    def __mul__(self, factor: float) -> SlowState:
-        """Return a multiple."""
-        return SlowState({name: values * factor for name, values in self.values.items()})
+    rows: Array
+    negative: Array
+    positive: Array
 
 
 @dataclass(frozen=True, eq=False)
 class Rate:
-    """Change of the slow part in one cycle, and the number of cycles at the middle of it."""
+    """Change of ageing in one cycle, of shape (6, n_cells), and the number of cycles at the middle of it."""
 
     cycle: float
-    change: SlowState
+    change: Array
 
 
-def integrate_rates(rates: tuple[Rate, ...], start: float, end: float) -> SlowState:
+def integrate_rates(rates: tuple[Rate, ...], start: float, end: float) -> Array:
     """Return the change from one number of cycles to another, by the polynomial through one to three rates."""
     nodes = np.array([rate.cycle for rate in rates])
     half, middle = 0.5 * (end - start), 0.5 * (end + start)
     places = middle + half * np.array([-1.0, 1.0]) / np.sqrt(3.0)  # Gauss: exact for what three rates make
-    total: SlowState | None = None
+    total = np.zeros_like(rates[0].change)
     for k, rate in enumerate(rates):
         others = np.delete(nodes, k)
         basis = np.prod((places[:, np.newaxis] - others) / (nodes[k] - others), axis=1)
-        part = rate.change * float(half * basis.sum())
-        total = part if total is None else total + part
-    assert total is not None
+        total += rate.change * float(half * basis.sum())
     return total
 
 
@@ -101,25 +76,18 @@ def take_slow(state: EngineState) -> SlowState:
         raise PlantError(
             "the engine has no ageing to jump over", remedy="Give EngineOptions an ageing model when building it"
         )
-    return SlowState({name: np.array(state.cells[name]) for name in SLOW_FIELDS})
+    cells = state.cells
+    return SlowState(np.array(cells["ageing"]), np.array(cells["mean_negative"]), np.array(cells["mean_positive"]))
 
 
 def put_slow(state: EngineState, slow: SlowState, *, time: float) -> EngineState:
-    """Return an engine's state at another time with another slow part."""
-    return replace(state, time=time, cells={**state.cells, **slow.values})
-
-
-def bound_slow(slow: SlowState) -> SlowState:
-    """Return a slow part held within what is physical, wherever an extrapolation has led it."""
-    values = dict(slow.values)
-    rows = values["ageing"].copy()
-    rows[0] = np.maximum(rows[0], 1e-10)
-    rows[[1, 2, 5]] = np.maximum(rows[[1, 2, 5]], 0.0)
-    rows[3:5] = np.clip(rows[3:5], 0.02, 1.0)
-    values["ageing"] = rows
-    for name in SLOW_FIELDS[1:]:
-        values[name] = np.clip(values[name], _EDGE, 1.0 - _EDGE)
-    return SlowState(values)
+    """Return an engine's state at another time with another slow part; profiles keep their shape."""
+    cells = {**state.cells, "ageing": slow.rows}
+    for side, mean in (("negative", slow.negative), ("positive", slow.positive)):
+        shift = mean - cells[f"mean_{side}"]
+        for part in ("shells", "surface", "mean"):
+            cells[f"{part}_{side}"] = np.clip(cells[f"{part}_{side}"] + shift, _EDGE, 1.0 - _EDGE)
+    return replace(state, time=time, cells=cells)
 
 
 def lithium_inventory(model: AgeingModel, cell: CellModel, slow: SlowState, capacity_scale: Array) -> Array:
@@ -136,24 +104,38 @@ def lithium_inventory(model: AgeingModel, cell: CellModel, slow: SlowState, capa
     capacity_scale : ndarray of shape (n_cells,)
         Capacity of each cell over that of the type [-].
     """
-    state = AgeingState.of(slow.values["ageing"])
-    held = sum(
-        host_capacity(cell, side) * capacity_scale * getattr(state, f"active_{side}") * slow.values[f"mean_{side}"]
-        for side in ("negative", "positive")
+    state = AgeingState.of(slow.rows)
+    held = (
+        host_capacity(cell, "negative") * state.active_negative * slow.negative
+        + host_capacity(cell, "positive") * state.active_positive * slow.positive
     )
-    return np.asarray(held + lithium_loss(model, cell, state, capacity_scale).total)
+    return np.asarray(held * capacity_scale + lithium_loss(model, cell, state, capacity_scale).total)
 
 
 def close_inventory(
     model: AgeingModel, cell: CellModel, slow: SlowState, capacity_scale: Array, inventory: Array
 ) -> SlowState:
-    """Return a slow part whose lithium is ``inventory`` [A.h], by a shift of the negative particles.
+    """Return a slow part that is physical; the negative electrode holds what lithium is left of ``inventory``.
 
-    A jump moves film, active material and stoichiometries along; lithium is their product, and is left a little off.
+    Parameters
+    ----------
+    model : AgeingModel
+        The ageing model.
+    cell : CellModel
+        The cell type.
+    slow : SlowState
+        Of the cells, as an extrapolation has left it.
+    capacity_scale : ndarray of shape (n_cells,)
+        Capacity of each cell over that of the type [-].
+    inventory : ndarray of shape (n_cells,)
+        All lithium of each cell [A.h].
     """
-    missing = inventory - lithium_inventory(model, cell, slow, capacity_scale)
-    shift = missing / (host_capacity(cell, "negative") * capacity_scale * slow.values["ageing"][3])
-    values = dict(slow.values)
-    for name in ("shells_negative", "surface_negative", "mean_negative"):
-        values[name] = values[name] + shift
-    return SlowState(values)
+    rows = slow.rows.copy()
+    rows[0] = np.maximum(rows[0], 1e-10)
+    rows[[1, 2, 5]] = np.maximum(rows[[1, 2, 5]], 0.0)
+    rows[3:5] = np.clip(rows[3:5], 0.02, 1.0)
+    bounded = replace(slow, rows=rows)
+    missing = inventory - lithium_inventory(model, cell, bounded, capacity_scale)
+    return replace(
+        bounded, negative=slow.negative + missing / (host_capacity(cell, "negative") * capacity_scale * rows[3])
+    )

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,6 +68,65 @@ def simulate(cell: CellParameters) -> Callable[..., PackSimulation]:
     def start(spec: PackSpec, *, seed: int = 0, soc: float = 0.6, alike: bool = False, **kwargs: object):
         spread = {"capacity_spread": 0.0, "resistance_spread": 0.0, "soc_spread": 0.0, "ageing": 0.0} if alike else {}
         variation = draw_variation(spec, cell, seed=seed, initial_soc=soc, **spread)
-        return PackSimulation(spec, variation, threads=1, **kwargs)
+        return PackSimulation(spec, variation, **kwargs)
 
     return start
+
+
+@pytest.fixture(scope="session")
+def cell_model(compiled_equations: Path) -> Any:
+    """Return the engine's model of the reference pack's cell."""
+    from celltwin.physics.engine import build_cell_model
+
+    return build_cell_model("xjtu_18650")
+
+
+@pytest.fixture(scope="session")
+def string_network() -> Callable[..., Any]:
+    """Return a function that builds a string of parallel groups; cells conduct heat to the next in pack order."""
+    from celltwin.physics.engine.pack_network import Circuit, HeatPaths, PackNetwork
+
+    def build(
+        series: int = 1,
+        parallel: int = 1,
+        *,
+        weld: float | np.ndarray = 0.0,
+        rail: float = 0.0,
+        opposite: bool = False,
+        link: float = 0.0,
+        heat_capacity: float | np.ndarray = 43.2,
+        ambient: float | np.ndarray = 0.0,
+        conduction: float = 0.0,
+        ambient_temperature: float = 298.15,
+    ) -> PackNetwork:
+        n_cells = series * parallel
+        index = np.arange(n_cells, dtype=np.int32)
+        neighbours = np.stack([np.maximum(index - 1, 0), np.minimum(index + 1, n_cells - 1)]).astype(np.int32)
+        circuit = Circuit(
+            n_groups=series,
+            parallel=parallel,
+            connection_resistance=np.broadcast_to(np.asarray(weld, dtype=np.float64), n_cells).copy(),
+            rail_resistance=np.full(series, rail),
+            opposite_feed=opposite,
+            kind=np.zeros(series + 1, dtype=np.int8),
+            child_start=np.concatenate([np.zeros(series + 1), [series]]).astype(np.int32),
+            children=np.arange(series, dtype=np.int32),
+            link_resistance=np.concatenate([np.zeros(series), [link]]),
+            roots=np.array([series], dtype=np.int32),
+        )
+        heat = HeatPaths(
+            neighbours=neighbours,
+            conductance=np.where(neighbours != index, conduction, 0.0),
+            ambient_conductance=np.broadcast_to(np.asarray(ambient, dtype=np.float64), n_cells).copy(),
+            coolant_conductance=np.zeros(n_cells),
+            segment=np.zeros(n_cells, dtype=np.int32),
+            segment_start=np.array([0, 1], dtype=np.int32),
+            design_flow=np.zeros(1),
+            coolant_heat_capacity=1.0,
+            inlet_temperature=np.full(1, ambient_temperature),
+            ambient_temperature=ambient_temperature,
+        )
+        capacities = np.broadcast_to(np.asarray(heat_capacity, dtype=np.float64), n_cells).copy()
+        return PackNetwork(circuit=circuit, heat=heat, heat_capacity=capacities)
+
+    return build

@@ -1,10 +1,19 @@
 """Single cells: conservation, closed forms, charging, and the measured discharge."""
 
+import json
+
 import numpy as np
 import pytest
 
 from celltwin.core import SettingsError
-from celltwin.physics import CellBatch, CellSimulator, open_circuit_voltage, simulate_charge
+from celltwin.physics import (
+    CellBatch,
+    CellSimulator,
+    Mesh,
+    open_circuit_voltage,
+    prepare_equations,
+    simulate_charge,
+)
 
 HOUR = 3600.0
 
@@ -137,6 +146,19 @@ def test_cache_that_cannot_be_written_only_costs_time(cell, simulator, tmp_path,
 
     np.testing.assert_allclose(history.voltage, simulator.simulate(batch, 2.0, interval=60.0).voltage, atol=1e-6)
     assert "set CELLTWIN_CACHE" in caplog.text
+
+
+def test_equations_are_kept_and_damage_is_repaired(cell, tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("CELLTWIN_CACHE", str(tmp_path))
+    expected = prepare_equations(cell, "SPM", 1, Mesh()).n_states
+    (kept,) = tmp_path.glob("equations/*/equations.json")
+    kept.write_text("{")
+
+    again = prepare_equations(cell, "SPM", 1, Mesh()).n_states
+
+    assert again == expected
+    assert "is damaged" in caplog.text
+    assert json.loads(kept.read_text())["n_cells"] == 1
 
 
 def test_unknown_fidelity_is_refused(cell):

@@ -10,7 +10,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from celltwin.core import Level, Plant, PlantError, expand_channels
+from celltwin.core import (
+    InitialSpec,
+    Level,
+    OpenWeld,
+    Plant,
+    PlantError,
+    RestStep,
+    Scenario,
+    SensorBias,
+    expand_channels,
+)
 from celltwin.physics import SimulatedPlant
 
 
@@ -25,7 +35,7 @@ def wait_for_samples(plant, until=np.inf):
 
 @pytest.fixture
 def plant(small_pack) -> Iterator[SimulatedPlant]:
-    plant = SimulatedPlant(small_pack, seed=4, initial_soc=0.7, threads=1)
+    plant = SimulatedPlant(small_pack, seed=4, initial_soc=0.7)
     yield plant
     plant.close()
 
@@ -124,6 +134,22 @@ def test_failure_of_the_worker_names_its_cause(small_pack, ask):
         assert plant.finished
     finally:
         plant.close()
+
+
+def test_faults_of_the_scenario_reach_pack_and_sensors(small_pack, ask):
+    faults = (SensorBias(quantity="current", target=("pack",), offset=100.0), OpenWeld(target=("cell:0",)))
+    scenario = Scenario(name="broken", initial=InitialSpec(soc=0.7), steps=(RestStep(longest=60.0),), faults=faults)
+    plant = SimulatedPlant(small_pack, seed=4, initial_soc=0.7, scenario=scenario)
+    try:
+        plant.read(np.inf)
+        plant.command(ask(small_pack, 6.0))
+        (block,) = wait_for_samples(plant)
+    finally:
+        plant.close()
+
+    np.testing.assert_allclose(block.values[:, block.channels.index("pack_current")], 106.0, atol=0.6)
+    assert plant.truth.current[0] == pytest.approx(0.0, abs=1e-9)
+    assert plant.truth.current[1] > 2.5
 
 
 def test_command_of_another_pack_is_refused(plant, small_pack, ask):

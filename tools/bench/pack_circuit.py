@@ -152,10 +152,8 @@ def simulate(
     parameters: CellParameters, pack: ReferencePack, duty: Sequence[DutyPart], options: EngineOptions | None = None
 ) -> EngineHistory:
     """Return what the engine makes of the same pack and duty, sampled at every second."""
-    from celltwin.physics.engine.cell_model_builder import build_cell_model
+    from celltwin.physics.engine import CellPopulation, Drive, DriveKind, PackEngine, build_cell_model
     from celltwin.physics.engine.engine_history import join_histories
-    from celltwin.physics.engine.engine_options import CellPopulation, Drive, DriveKind
-    from celltwin.physics.engine.pack_engine import PackEngine
 
     model = build_cell_model(parameters)
     network, inside = _network(model, pack)
@@ -194,7 +192,7 @@ def compare(
 
 def _network(model: CellModel, pack: ReferencePack) -> tuple[PackNetwork, Array]:
     """Return circuit and heat paths, and what is left of the resistance inside the cell: half lies in its weld."""
-    from celltwin.physics.engine.pack_network import Circuit, HeatPaths, PackNetwork
+    from celltwin.physics.engine import Circuit, HeatPaths, PackNetwork
 
     series, parallel = pack.capacity_scale.shape
     n_cells = series * parallel

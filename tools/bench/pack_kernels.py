@@ -13,7 +13,7 @@ import numpy as np
 from celltwin.core import Array
 
 if TYPE_CHECKING:
-    from celltwin.physics.engine.pack_engine import PackEngine
+    from celltwin.physics.engine import PackEngine
 
 __all__ = ["KernelTime", "StepProfile", "measure_bandwidth", "profile_step"]
 
@@ -89,7 +89,7 @@ def profile_step(engine: PackEngine, current: Array) -> StepProfile:
     current : ndarray of shape (n_steps,)
         The duty [A].
     """
-    from celltwin.physics.engine.engine_options import Drive
+    from celltwin.physics.engine import Drive
 
     step = engine.options.step
     drive = Drive(values=current)

@@ -16,8 +16,7 @@ from celltwin.core import Array, PackSpec, load_pack
 from celltwin.physics import PackVariation, draw_variation, load_cell_parameters
 
 if TYPE_CHECKING:
-    from celltwin.physics.engine.engine_options import EngineOptions
-    from celltwin.physics.engine.pack_engine import PackEngine
+    from celltwin.physics.engine import EngineOptions, PackEngine
 
 __all__ = [
     "DUTY",
@@ -91,14 +90,13 @@ def build_engine(
     options: EngineOptions | None = None,
 ) -> PackEngine:
     """Return the engine of as many copies of a pack, no cell of a copy like another; steps of 1 s by default."""
-    from celltwin.physics.engine.cell_model_builder import build_cell_model
-    from celltwin.physics.engine.engine_options import CellPopulation, EngineOptions
-    from celltwin.physics.engine.network_builder import build_network
-    from celltwin.physics.engine.pack_engine import PackEngine
+    from celltwin.physics.engine import CellPopulation, EngineOptions, PackEngine, build_cell_model, build_network
+    from celltwin.physics.engine.heat_paths import thermal_model
 
     variation = reference_variation(spec, soc=soc)
     # The variation states all of a cell's ohmic resistance.
-    model = replace(build_cell_model(spec.cell.parameter_set), contact_resistance=0.0)
+    model = build_cell_model(spec.cell.parameter_set)
+    model = replace(model, contact_resistance=0.0, thermal=thermal_model(spec))
     population = CellPopulation(
         capacity_scale=np.tile(variation.capacity_scale, copies),
         resistance=np.tile(variation.resistance, copies),
@@ -116,7 +114,7 @@ def duty_current(spec: PackSpec, steps: int | None = None) -> Array:
 
 def time_windows(engine: PackEngine, current: Array, windows: int) -> Array:
     """Return the time of each of several windows [s], of shape (windows,); one goes before, unmeasured."""
-    from celltwin.physics.engine.engine_options import Drive
+    from celltwin.physics.engine import Drive
 
     taken = np.empty(windows + 1)
     for window in range(windows + 1):

@@ -7,6 +7,7 @@ from celltwin.core import ModelError, ShapeError
 from celltwin.physics.engine.abuse_model import SeparatorModel, VentModel
 from celltwin.physics.engine.abuse_parameters import abuse_model
 from celltwin.physics.engine.runaway_oven import OvenCell, find_onset, oven_cell_cylindrical, simulate_oven_test
+from tools.bench.runaway import solve_published_equations
 
 VOLUME = np.pi * 0.009**2 * 0.065  # [m^3]
 OVENS = np.array([100.0, 145.0, 150.0, 155.0, 160.0]) + 273.15
@@ -22,35 +23,6 @@ def history(lco):
     return simulate_oven_test(lco, oven_cell_cylindrical(), OVENS, duration=3000.0)
 
 
-def solve_published_equations(model, cell, oven, duration):
-    """Return time [s] and temperature [K] by SciPy's stiff solver, from the equations as they are printed."""
-    from scipy.integrate import solve_ivp
-
-    def slope(_, y):
-        sei, lithium, film, alpha, electrolyte, t = y
-        k = {
-            name: r.frequency * np.exp(-r.activation_energy / (8.314462618 * t)) for name, r in model.reactions.items()
-        }
-        r_sei = k["sei"] * sei
-        r_negative = k["negative"] * np.exp(-film / 0.033) * lithium
-        r_positive = k["positive"] * alpha * (1.0 - alpha)
-        r_electrolyte = k["electrolyte"] * electrolyte
-        heat = VOLUME * (
-            610.4 * (2.57e5 * r_sei + 1.714e6 * r_negative)
-            + 1221.0 * 3.14e5 * r_positive
-            + 406.9 * 1.55e5 * r_electrolyte
-        )
-        loss = cell.surface_area * (
-            cell.heat_transfer * (t - oven) + cell.emissivity * 5.670374419e-8 * (t**4 - oven**4)
-        )
-        return [-r_sei, -r_negative, r_negative, r_positive, -r_electrolyte, (heat - loss) / cell.heat_capacity]
-
-    start = [0.15, 0.75, 0.033, 0.04, 1.0, cell.initial_temperature]
-    times = np.arange(0.0, duration + 0.5)
-    found = solve_ivp(slope, (0.0, duration), start, "LSODA", t_eval=times, rtol=1e-8, atol=1e-10, max_step=5.0)
-    return found.t, found.y[5]
-
-
 def test_no_runaway_at_100_degrees_and_runaway_at_155(history):
     assert np.isnan(history.onset[OVENS < 420.0]).all()
     assert np.isfinite(history.onset[OVENS > 423.0]).all()
@@ -63,7 +35,7 @@ def test_a_hotter_oven_runs_away_sooner(history):
 
 
 def test_the_curve_at_155_degrees_is_that_of_the_published_equations(lco, history):
-    time, temperature = solve_published_equations(lco, oven_cell_cylindrical(), OVENS[3], 2000.0)
+    time, temperature = solve_published_equations(lco, oven_cell_cylindrical(), OVENS[3], 2000.0, volume=VOLUME)
 
     onset = find_onset(time, temperature[:, np.newaxis], OVENS[3])[0]
     assert history.onset[3] == pytest.approx(onset, rel=0.005)

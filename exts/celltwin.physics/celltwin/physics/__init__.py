@@ -8,7 +8,7 @@ from .pack_simulation import PackSimulation, PlantBlock, rest_block
 from .pack_variation import PackVariation, draw_variation
 from .parameter_sets import build_cell_parameters, rebuild_cell_parameters
 from .parameters import CellParameters, Override, load_cell_parameters, open_circuit_voltage, open_circuit_voltage_slope
-from .scenario_checkpoint import restore_checkpoint, save_checkpoint
+from .scenario_checkpoint import checkpoint_time, remove_checkpoint, restore_checkpoint, save_checkpoint
 from .scenario_conditions import ScenarioConditions
 from .scenario_events import ScenarioEvents
 from .scenario_result import (
@@ -20,8 +20,10 @@ from .scenario_result import (
 )
 from .scenario_run import ScenarioRun, SimulationProgress, build_engine, simulate_scenario
 from .simulated_plant import PlantTruth, SimulatedPlant, plant_values, sensed_channels
+from .varied_pack import FIDELITIES, build_varied_engine
 
 __all__ = [
+    "FIDELITIES",
     "CellBatch",
     "CellHistory",
     "CellParameters",
@@ -45,6 +47,8 @@ __all__ = [
     "SimulationResult",
     "build_cell_parameters",
     "build_engine",
+    "build_varied_engine",
+    "checkpoint_time",
     "draw_variation",
     "load_cell_parameters",
     "open_circuit_voltage",
@@ -52,6 +56,7 @@ __all__ = [
     "plant_values",
     "prepare_equations",
     "rebuild_cell_parameters",
+    "remove_checkpoint",
     "rest_block",
     "restore_checkpoint",
     "save_checkpoint",

@@ -12,10 +12,11 @@ from celltwin.core import PackObservation, RecordingError, ScenarioProgress
 if TYPE_CHECKING:
     from .scenario_run import ScenarioRun
 
-__all__ = ["CHECKPOINT_FILE", "restore_checkpoint", "save_checkpoint"]
+__all__ = ["checkpoint_time", "remove_checkpoint", "restore_checkpoint", "save_checkpoint"]
 
 CHECKPOINT_FILE = "checkpoint.json"
 _FORMAT = "celltwin checkpoint 1"
+_KEYS = {"scenario", "pack", "cells", "model", "step", "engine", "progress", "seen", "events", "figures", "extra"}
 
 
 def save_checkpoint(folder: Path, run: ScenarioRun, extra: dict[str, Any] | None = None) -> None:
@@ -75,25 +76,12 @@ def restore_checkpoint(folder: Path, run: ScenarioRun) -> dict[str, Any]:
     """
     from .engine import load_state
 
-    path = folder / CHECKPOINT_FILE
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found["format"] != _FORMAT:
-            raise ValueError(found["format"])
-        identity = {name: found[name] for name in _identity(run)}
-    except FileNotFoundError:
-        raise RecordingError(
-            "there is no checkpoint", where=str(path), remedy="Simulate the scenario from its start"
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RecordingError(
-            f"the checkpoint is damaged ({error})", where=str(path), remedy="Simulate the scenario from its start"
-        ) from None
+    found = _read(folder)
     for name, value in _identity(run).items():
-        if identity[name] != value:
+        if found[name] != value:
             raise RecordingError(
-                f"the checkpoint is of another {name}: {identity[name]}, not {value}",
-                where=str(path),
+                f"the checkpoint is of another {name}: {found[name]}, not {value}",
+                where=str(folder),
                 remedy="Give the options that the run was started with",
             )
     run.engine.restore(load_state(folder / found["engine"]))
@@ -103,6 +91,40 @@ def restore_checkpoint(folder: Path, run: ScenarioRun) -> dict[str, Any]:
     run.events.restore(found["events"])
     run.figures.restore(found["figures"])
     return dict(found["extra"])
+
+
+def checkpoint_time(folder: Path) -> float:
+    """Return the time of the run at which a folder's checkpoint was saved [s].
+
+    Raises
+    ------
+    RecordingError
+        If there is none, or it is damaged.
+    """
+    return float(_read(folder)["seen"]["time"])
+
+
+def remove_checkpoint(folder: Path) -> None:
+    """Remove the checkpoint of a run that is over, if there is one."""
+    for path in (folder / CHECKPOINT_FILE, *folder.glob("checkpoint-*.npz")):
+        path.unlink(missing_ok=True)
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    path = folder / CHECKPOINT_FILE
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if found["format"] != _FORMAT or not found.keys() >= _KEYS:
+            raise ValueError(found["format"])
+    except FileNotFoundError:
+        raise RecordingError(
+            "there is no checkpoint", where=str(path), remedy="Simulate the scenario from its start"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RecordingError(
+            f"the checkpoint is damaged ({error})", where=str(path), remedy="Simulate the scenario from its start"
+        ) from None
+    return found
 
 
 def _identity(run: ScenarioRun) -> dict[str, Any]:

@@ -13,6 +13,9 @@ from celltwin.core import CelltwinError
 from celltwin.prognosis.command_line import app as train_app
 from celltwin.stage.command_line import app as pack_app
 
+from .campaign.command_line import campaign
+from .command_line_simulate import simulate
+
 __all__ = ["app", "main"]
 
 app = typer.Typer(
@@ -23,6 +26,8 @@ app = typer.Typer(
 )
 app.add_typer(pack_app, name="pack", help="Build, check and show packs.")
 app.add_typer(train_app, name="train", help="Train the models that the twin predicts with.")
+app.command()(simulate)
+app.command()(campaign)
 
 
 @app.command()
@@ -34,7 +39,7 @@ def run(
     speed: Annotated[float, typer.Option(help="Multiple of real time; 0 for as fast as possible.")] = 0.0,
     duration: Annotated[float, typer.Option(help="Longest time to run [s of the pack]; 0 for all.")] = 0.0,
     duty: Annotated[
-        str, typer.Option(help="Duty of the simulated plant.")
+        str, typer.Option(help="Scenario that the simulated plant plays.")
     ] = "data/scenarios/discharge_and_fast_charge.toml",
     fidelity: Annotated[str, typer.Option(help="Cell model of the simulated plant: SPMe or DFN.")] = "SPMe",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 1,

@@ -20,6 +20,7 @@ from .assembly import assemble, load_spec
 from .run_folder import TIER_FILES, RunFolder
 from .settings import TwinSettings, default_run_folder, resolve
 from .statistics import RunStatistics
+from .versions import library_versions
 
 if TYPE_CHECKING:
     from celltwin.stage import Stage
@@ -213,12 +214,10 @@ class TwinJob:
         twin, parts = self.twin, self.twin.parts
         simulated = twin.state.time if twin.state is not None else 0.0
         return {
-            "celltwin": _version("celltwin"),
+            "celltwin": library_versions(("celltwin",))["celltwin"],
             "host": self.host,
             "python": platform.python_version(),
-            "libraries": {
-                name: _version(name) for name in ("usd-core", "pybamm", "onnxruntime", "nvidia-physicsnemo", "numpy")
-            },
+            "libraries": library_versions(("usd-core", "pybamm", "onnxruntime", "nvidia-physicsnemo", "numpy")),
             "ended": self._ended,
             "failure": str(twin.failure) if twin.failure else None,
             "pack": {
@@ -290,12 +289,3 @@ def _quantiles(seconds: list[float]) -> dict[str, float] | None:
         name: round(1000.0 * ordered[round(share * last)], 3)
         for name, share in (("median", 0.5), ("p99", 0.99), ("longest", 1.0))
     }
-
-
-def _version(name: str) -> str | None:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None

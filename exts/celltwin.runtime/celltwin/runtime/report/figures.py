@@ -16,7 +16,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw_deviations", "draw_pack", "draw_range", "draw_soc", "draw_soh"]
+__all__ = [
+    "add_legend",
+    "draw_deviations",
+    "draw_pack",
+    "draw_range",
+    "draw_soc",
+    "draw_soh",
+    "figure_rows",
+    "svg_text",
+    "time_axis",
+]
 
 BLUE, ORANGE, GREEN, RED, GREY = "#2f6db3", "#d9731a", "#3a8f5c", "#c0392b", "#8a8f98"
 CALM = (BLUE, GREEN, "#2a9aa5", "#7b52a1", "#6b7280", "#1e3a8a", "#4d7c0f", "#a1466b")
@@ -39,6 +49,8 @@ _STYLE: Any = {
 }
 # More elements than this are drawn as a band.
 MOST_LINES = 12
+# A longer run is shown in hours [s].
+LONGEST_IN_MINUTES = 4.0 * 3600.0
 
 
 def draw_pack(time: Array, current: Array, voltage: Array) -> str:
@@ -53,7 +65,7 @@ def draw_pack(time: Array, current: Array, voltage: Array) -> str:
     voltage : ndarray of shape (n_steps,)
         Pack voltage [V].
     """
-    with _figure(rows=2, height=4.2) as (figure, (upper, lower)):
+    with figure_rows(rows=2, height=4.2) as (figure, (upper, lower)):
         minutes = time / 60.0
         upper.plot(minutes, voltage, color=BLUE)
         upper.set_ylabel("Pack voltage [V]")
@@ -62,7 +74,7 @@ def draw_pack(time: Array, current: Array, voltage: Array) -> str:
         lower.plot(minutes, current, color=ORANGE)
         lower.set_ylabel("Pack current [A]\n(discharge positive)")
         lower.set_xlabel("Time [min]")
-        return _svg(figure)
+        return svg_text(figure)
 
 
 def draw_range(
@@ -87,14 +99,14 @@ def draw_range(
     """
     shown = find_quantity(quantity)
     display = shown.display_scale * values + shown.display_offset
-    minutes = time / 60.0
-    with _figure(height=3.2) as (figure, (axes,)):
+    shown_time, time_label = time_axis(time)
+    with figure_rows(height=3.2) as (figure, (axes,)):
         if values.shape[1] <= MOST_LINES:
             for index in range(values.shape[1]):
                 strong = index in marked
                 colour = (RED, ORANGE)[marked.index(index) % 2] if strong else CALM[index % len(CALM)]
                 axes.plot(
-                    minutes,
+                    shown_time,
                     display[:, index],
                     color=colour,
                     linewidth=2.0 if strong else 1.1,
@@ -103,18 +115,23 @@ def draw_range(
         else:
             low, quarter, middle, three, high = np.nanpercentile(display, [0, 25, 50, 75, 100], axis=1)
             axes.fill_between(
-                minutes, low, high, color=BLUE, alpha=0.18, linewidth=0, label=f"all {values.shape[1]} {noun}s"
+                shown_time, low, high, color=BLUE, alpha=0.18, linewidth=0, label=f"all {values.shape[1]} {noun}s"
             )
-            axes.fill_between(minutes, quarter, three, color=BLUE, alpha=0.35, linewidth=0, label="middle half")
-            axes.plot(minutes, middle, color=BLUE, label="median")
+            axes.fill_between(shown_time, quarter, three, color=BLUE, alpha=0.35, linewidth=0, label="middle half")
+            axes.plot(shown_time, middle, color=BLUE, label="median")
             for order, index in enumerate(marked):
                 axes.plot(
-                    minutes, display[:, index], color=(RED, ORANGE, GREEN)[order % 3], linewidth=1.1, label=ids[index]
+                    shown_time,
+                    display[:, index],
+                    color=(RED, ORANGE, GREEN)[order % 3],
+                    linewidth=1.1,
+                    label=ids[index],
                 )
-        axes.set_ylabel(f"{noun.capitalize()} {quantity} [{shown.display_unit}]")
-        axes.set_xlabel("Time [min]")
-        _legend(axes)
-        return _svg(figure)
+        word = shown.label if shown.label.isupper() else shown.label.lower()
+        axes.set_ylabel(f"{noun.capitalize()} {word} [{shown.display_unit}]")
+        axes.set_xlabel(time_label)
+        add_legend(axes)
+        return svg_text(figure)
 
 
 def draw_soc(time: Array, soc: Array, uncertainty: Array, lowest: Array, highest: Array) -> str:
@@ -128,7 +145,7 @@ def draw_soc(time: Array, soc: Array, uncertainty: Array, lowest: Array, highest
         Lowest and highest group [1]; NaN where unknown.
     """
     minutes = time / 60.0
-    with _figure(height=3.0) as (figure, (axes,)):
+    with figure_rows(height=3.0) as (figure, (axes,)):
         if np.isfinite(lowest).any():
             axes.fill_between(
                 minutes,
@@ -152,8 +169,8 @@ def draw_soc(time: Array, soc: Array, uncertainty: Array, lowest: Array, highest
         axes.set_ylabel("SOC [%]")
         axes.set_xlabel("Time [min]")
         axes.set_ylim(-3.0, 103.0)
-        _legend(axes)
-        return _svg(figure)
+        add_legend(axes)
+        return svg_text(figure)
 
 
 def draw_soh(predicted: Array, trusted: NDArray[np.bool_], truth: Array | None) -> str:
@@ -172,7 +189,7 @@ def draw_soh(predicted: Array, trusted: NDArray[np.bool_], truth: Array | None) 
     everything = predicted[known] if truth is None else np.concatenate([predicted[known], truth])
     low, high = np.floor(everything.min() * 100.0) - 1.0, np.ceil(everything.max() * 100.0) + 1.0
     bins = np.linspace(low, high, 41).tolist()
-    with _figure(height=3.0) as (figure, (axes,)):
+    with figure_rows(height=3.0) as (figure, (axes,)):
         axes.hist(
             [100 * predicted[known & trusted], 100 * predicted[known & ~trusted]],
             bins=bins, stacked=True, color=[BLUE, "#c3c7ce"], label=["predicted", "predicted, not to be trusted"],
@@ -188,8 +205,8 @@ def draw_soh(predicted: Array, trusted: NDArray[np.bool_], truth: Array | None) 
             )
         axes.set_xlabel("SOH [%]")
         axes.set_ylabel("Cells")
-        _legend(axes)
-        return _svg(figure)
+        add_legend(axes)
+        return svg_text(figure)
 
 
 def draw_deviations(deviation: Array, ids: tuple[str, ...], weakest: tuple[int, ...]) -> str:
@@ -204,7 +221,7 @@ def draw_deviations(deviation: Array, ids: tuple[str, ...], weakest: tuple[int, 
     weakest : tuple of int
         Indices of the weakest groups.
     """
-    with _figure(height=2.8) as (figure, (axes,)):
+    with figure_rows(height=2.8) as (figure, (axes,)):
         index = np.arange(deviation.size)
         axes.bar(index, 1000 * deviation, color=[RED if number in weakest else BLUE for number in index], width=0.75)
         axes.axhline(0.0, color=GREY, linewidth=0.7)
@@ -214,11 +231,19 @@ def draw_deviations(deviation: Array, ids: tuple[str, ...], weakest: tuple[int, 
             axes.set_xticks(weakest, [ids[number] for number in weakest], rotation=30, ha="right")
         axes.set_ylabel("Deviation from\nthe median [mV]")
         axes.set_xlabel("Group")
-        return _svg(figure)
+        return svg_text(figure)
+
+
+def time_axis(time: Array) -> tuple[Array, str]:
+    """Return times [s] in the unit that suits their length, and the label of their axis."""
+    if time.size and time[-1] > LONGEST_IN_MINUTES:
+        return time / 3600.0, "Time [h]"
+    return time / 60.0, "Time [min]"
 
 
 @contextmanager
-def _figure(rows: int = 1, height: float = 3.0) -> Iterator[tuple[Figure, list[Axes]]]:
+def figure_rows(rows: int = 1, height: float = 3.0) -> Iterator[tuple[Figure, list[Axes]]]:
+    """Open a figure of the report's style: as many axes one above the other, with one time axis."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -228,13 +253,15 @@ def _figure(rows: int = 1, height: float = 3.0) -> Iterator[tuple[Figure, list[A
         yield figure, list(axes)
 
 
-def _legend(axes: Axes) -> None:
+def add_legend(axes: Axes) -> None:
+    """Add a legend where there is more than one thing to tell apart."""
     handles, _ = axes.get_legend_handles_labels()
     if len(handles) > 1:
         axes.legend(fontsize=8, ncols=1 if len(handles) <= 4 else 2, loc="best")
 
 
-def _svg(figure: Figure) -> str:
+def svg_text(figure: Figure) -> str:
+    """Return a figure as SVG text."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from celltwin.core import Array, Kind, Level, Quality, find_quantity
+from celltwin.core import Array, Kind, Level, PackSpec, Quality, find_quantity
 from celltwin.stage import render_pack
 
 from .evidence import Evidence, Series
 from .figures import draw_deviations, draw_pack, draw_range, draw_soc, draw_soh
 
-__all__ = ["Picture", "Section", "Table", "build_sections"]
+__all__ = ["MOST_ROWS", "Picture", "Section", "Table", "build_sections", "picture_of_pack"]
 
 MOST_ROWS = 40
 PICTURE_SIZE = (1100, 720)
@@ -97,7 +97,7 @@ def _pack(evidence: Evidence) -> Section | None:
             Picture(
                 caption=f"Temperature of every cell ({hottest.kind}) when the pack was hottest, after {when:.0f} min; "
                 f"{spread:.1f} K between the coldest and the hottest.",
-                png=_render(evidence, values, "temperature"),
+                png=picture_of_pack(evidence.spec, values, "temperature"),
             )
         )
     for quantity, words in (
@@ -106,16 +106,20 @@ def _pack(evidence: Evidence) -> Section | None:
     ):
         snapshot = cell_snapshot(evidence, quantity)
         if snapshot is not None and len(pictures) < 2:
-            pictures.append(Picture(caption=words, png=_render(evidence, snapshot, quantity)))
+            pictures.append(Picture(caption=words, png=picture_of_pack(evidence.spec, snapshot, quantity)))
     if not pictures:
         return None
     return Section("The pack", (evidence.spec.description,) if evidence.spec.description else (), tuple(pictures))
 
 
-def _render(evidence: Evidence, values: Array, quantity: str) -> str:
+def picture_of_pack(
+    spec: PackSpec, values: Array, quantity: str, *, ends: tuple[float, float] | None = None, title: str = ""
+) -> str:
+    """Return the pack with its cells coloured, as a PNG in base 64; without ``ends`` the scale fits the values."""
+    low, high = ends or (None, None)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pack.png"
-        render_pack(evidence.spec, values, path, quantity=quantity, size=PICTURE_SIZE)
+        render_pack(spec, values, path, quantity=quantity, lowest=low, highest=high, title=title, size=PICTURE_SIZE)
         return base64.b64encode(path.read_bytes()).decode("ascii")
 
 

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from celltwin.core import find_quantity
 
 from .evidence import Evidence, load_evidence
 from .sections import build_sections
+from .simulation_sections import (
+    build_simulation_sections,
+    simulation_cards,
+    simulation_notes,
+    simulation_subtitle,
+    simulation_title,
+)
 
 __all__ = ["ReportWriter"]
 
@@ -42,18 +50,35 @@ class ReportWriter:
             autoescape=select_autoescape(default=True),
             trim_blocks=True,
         )
+        simulated = evidence.summary.get("kind") == "simulation"
         text = pages.get_template("page.html.j2").render(
-            title=evidence.spec.title,
-            subtitle=_subtitle(evidence),
-            notes=_notes(evidence),
-            cards=_cards(evidence),
-            sections=build_sections(evidence),
+            **(_simulation_page(evidence) if simulated else _run_page(evidence)),
         )
         path = self._folder / "report.html"
         partial = path.with_suffix(".partial")
         partial.write_text(text, encoding="utf-8")
         partial.replace(path)
         return path
+
+
+def _run_page(evidence: Evidence) -> dict[str, Any]:
+    return {
+        "title": evidence.spec.title,
+        "subtitle": _subtitle(evidence),
+        "notes": _notes(evidence),
+        "cards": _cards(evidence),
+        "sections": build_sections(evidence),
+    }
+
+
+def _simulation_page(evidence: Evidence) -> dict[str, Any]:
+    return {
+        "title": simulation_title(evidence),
+        "subtitle": simulation_subtitle(evidence),
+        "notes": simulation_notes(evidence),
+        "cards": simulation_cards(evidence),
+        "sections": build_simulation_sections(evidence),
+    }
 
 
 def _subtitle(evidence: Evidence) -> str:

@@ -1,0 +1,384 @@
+"""The report of a simulated scenario: what is said, shown and tabled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from celltwin.core import Array, Kind, Level, Scenario, ScenarioPlayer, find_quantity, load_scenario
+from celltwin.stage.heat_map import fit_range
+
+from .evidence import Evidence, Series
+from .figures import draw_range
+from .sections import MOST_ROWS, Picture, Section, Table, picture_of_pack
+from .simulation_figures import Marks, draw_energy, draw_sensor, draw_spreads, draw_terminals, draw_thermal
+
+__all__ = [
+    "build_simulation_sections",
+    "simulation_cards",
+    "simulation_notes",
+    "simulation_subtitle",
+    "simulation_title",
+]
+
+# Moments at which the pack is drawn.
+MOST_MOMENTS = 4
+MOST_SENSORS = 6
+
+
+def build_simulation_sections(evidence: Evidence) -> list[Section]:
+    """Return the sections of the report of a simulated scenario; those without content are left out."""
+    scenario = load_scenario(evidence.folder / "scenario.toml")
+    marks = tuple((fault.at, fault.title) for fault in scenario.faults)
+    built = (
+        _scenario(scenario),
+        _pack(evidence),
+        _terminals(evidence, marks),
+        _thermal(evidence, scenario, marks),
+        _groups(evidence, marks),
+        _charge(evidence),
+        _sharing(evidence),
+        _balance(evidence),
+        _sensors(evidence),
+        _events(evidence),
+        _provenance(evidence, scenario),
+    )
+    return [section for section in built if section is not None]
+
+
+def simulation_title(evidence: Evidence) -> str:
+    """Return the title."""
+    return "Simulation: " + str(evidence.summary["scenario"]["name"]).replace("_", " ")
+
+
+def simulation_subtitle(evidence: Evidence) -> str:
+    """Return the line below the title."""
+    summary, spec = evidence.summary, evidence.spec
+    speed = (summary["simulated_s"] - (summary["resumed_at_s"] or 0.0)) / max(summary["wall_s"], 1e-9)
+    return (
+        f"{spec.title}: {spec.n_cells} cells, {spec.capacity:.0f} A·h, "
+        f"{spec.energy / 1000.0:.2f} kWh. {summary['simulated_s'] / 60.0:.0f} min simulated in "
+        f"{summary['wall_s']:.0f} s, {speed:.0f} times real time"
+        + (
+            f", the last {(summary['simulated_s'] - summary['resumed_at_s']) / 60.0:.0f} min after an interruption."
+            if summary["resumed_at_s"]
+            else "."
+        )
+    )
+
+
+def simulation_notes(evidence: Evidence) -> list[dict[str, str]]:
+    """Return what a reader must know first."""
+    summary, notes = evidence.summary, []
+    if summary["failure"]:
+        notes.append({"level": "bad", "text": f"The simulation stopped early: {summary['failure']}"})
+    if summary["ended"] == "cancelled":
+        notes.append({"level": "warn", "text": "The simulation was interrupted before the end of the scenario."})
+    limits = [event for event in summary["events"] if event["kind"] == "limit"]
+    passed = [event for event in limits if "held back" not in event["message"] and "contactor" not in event["message"]]
+    if passed:
+        notes.append(
+            {
+                "level": "warn",
+                "text": f"Limits of the cell were passed: {passed[0]['element']}: {passed[0]['message']}"
+                + (f", and {len(passed) - 1} more events" if len(passed) > 1 else ""),
+            }
+        )
+    if evidence.history.damaged:
+        notes.append(
+            {"level": "warn", "text": f"Parts of the history cannot be read: {', '.join(evidence.history.damaged)}"}
+        )
+    return notes
+
+
+def simulation_cards(evidence: Evidence) -> list[dict[str, str]]:
+    """Return the figures at the top."""
+    figures = evidence.summary["figures"]
+    extremes, cards = figures["extremes"], []
+
+    def card(label: str, value: str, detail: str = "") -> None:
+        cards.append({"label": label, "value": value, "detail": detail})
+
+    for name, label in (("discharged", "Discharged"), ("charged", "Charged")):
+        if figures[f"{name}_Ah"] > 0.005:
+            card(label, f"{figures[f'{name}_Ah']:.1f} A·h", f"{figures[f'{name}_Wh'] / 1000.0:.2f} kWh")
+    if figures["soc_last"] is not None:
+        card("SOC", f"{100 * figures['soc_last']:.1f} %", f"from {100 * figures['soc_first']:.1f} %")
+    for name, quantity, label in (
+        ("lowest_group_voltage_V", "voltage", "Lowest group"),
+        ("highest_group_voltage_V", "voltage", "Highest group"),
+        ("highest_cell_temperature_K", "temperature", "Hottest cell"),
+    ):
+        if name in extremes:
+            found = extremes[name]
+            where = f"{found['element']} after {found['time_s'] / 60.0:.0f} min"
+            card(label, find_quantity(quantity).format(found["value"]), where)
+    card("Widest spread", f"{figures['widest_cell_temperature_K']:.1f} K", "between two cells")
+    card("Events", str(sum(event["kind"] in ("limit", "failure") for event in evidence.summary["events"])), "at limits")
+    return cards
+
+
+def _series(evidence: Evidence, quantity: str, level: Level) -> Series | None:
+    return evidence.series(quantity, (Kind.PREDICTED, level))
+
+
+def _scenario(scenario: Scenario) -> Section:
+    rows = [
+        (str(number + 1), step.title, step.kind.replace("_", " "), f"{step.duration / 60.0:.1f}")
+        for number, step in enumerate(scenario.profile[:MOST_ROWS])
+    ]
+    texts = [scenario.description]
+    if len(scenario.profile) > MOST_ROWS:
+        texts.append(f"The first {MOST_ROWS} of {len(scenario.profile)} steps are listed.")
+    tables = [Table(("Step", "Name", "Kind", "Longest [min]"), tuple(rows))]
+    if scenario.faults:
+        faults = tuple(
+            (
+                fault.title,
+                fault.describe(),
+                ", ".join(getattr(fault, "target", ())),
+                f"{fault.at / 60.0:.1f}",
+                f"{fault.end / 60.0:.1f}" if np.isfinite(fault.end) else "the end",
+            )
+            for fault in scenario.faults
+        )
+        tables.append(Table(("Fault", "What", "Where", "From [min]", "Until [min]"), faults))
+    return Section("The scenario", tuple(text for text in texts if text), (), tuple(tables))
+
+
+def _pack(evidence: Evidence) -> Section | None:
+    temperature = _series(evidence, "temperature", Level.CELL)
+    soc = _series(evidence, "soc", Level.CELL)
+    if temperature is None or soc is None:
+        return None
+    pictures = []
+    ends = fit_range(temperature.values.reshape(-1), "temperature")
+    for index in _moments(temperature):
+        values, when = temperature.values[index], temperature.time[index] / 60.0
+        pictures.append(
+            Picture(
+                caption=f"Temperature of every cell after {when:.0f} min; {np.ptp(values):.1f} K between the "
+                "coldest and the hottest. One scale for all moments.",
+                png=picture_of_pack(evidence.spec, values, "temperature", ends=ends, title=f"{when:.0f} min"),
+            )
+        )
+    widest = int(np.argmax(np.ptp(soc.values, axis=1)))
+    for index in sorted({widest, soc.time.size - 1}):
+        values, when = soc.values[index], soc.time[index] / 60.0
+        words = "where it lies furthest apart" if index == widest else "at the end"
+        pictures.append(
+            Picture(
+                caption=f"State of charge of every cell after {when:.0f} min, {words}: "
+                f"{100 * values.min():.1f} to {100 * values.max():.1f} %. A scale of its own.",
+                png=picture_of_pack(evidence.spec, values, "soc", title=f"{when:.0f} min"),
+            )
+        )
+    return Section("The pack over time", (), tuple(pictures))
+
+
+def _moments(temperature: Series) -> list[int]:
+    """Return samples to draw: the first and the last, the hottest, and where the cells lie furthest apart."""
+    count = temperature.time.size
+    hottest = int(np.argmax(temperature.values.max(axis=1)))
+    widest = int(np.argmax(np.ptp(temperature.values, axis=1)))
+    chosen = list(dict.fromkeys([0, hottest, count - 1, widest]))
+    for share in (0.5, 0.25, 0.75):
+        if len(chosen) < MOST_MOMENTS:
+            chosen = list(dict.fromkeys([*chosen, int(share * (count - 1))]))
+    # Two moments that nobody could tell apart are one.
+    shown: list[int] = []
+    for index in sorted(chosen):
+        if not shown or temperature.time[index] - temperature.time[shown[-1]] > 0.02 * temperature.time[-1]:
+            shown.append(index)
+    return shown
+
+
+def _terminals(evidence: Evidence, marks: Marks) -> Section | None:
+    voltage, current, power = (_series(evidence, name, Level.PACK) for name in ("voltage", "current", "power"))
+    if voltage is None or current is None or power is None:
+        return None
+    svg = draw_terminals(voltage.time, voltage.values[:, 0], current.values[:, 0], power.values[:, 0], marks)
+    caption = "Current and power are positive on discharge." + (" Dashed lines: faults." if marks else "")
+    return Section("Voltage, current, power", (), (Picture(caption, svg),))
+
+
+def _thermal(evidence: Evidence, scenario: Scenario, marks: Marks) -> Section | None:
+    temperature = _series(evidence, "temperature", Level.CELL)
+    if temperature is None:
+        return None
+    spec = evidence.spec
+    coolant = _series(evidence, "coolant_temperature", Level.MODULE)
+    player = ScenarioPlayer(scenario, spec)
+    ambient = np.array([player.surroundings(float(time)).ambient_temperature for time in temperature.time])
+    found = evidence.summary["figures"]["extremes"]["highest_cell_temperature_K"]
+    shown = find_quantity("temperature")
+    text = (
+        f"Hottest: {found['element']}, {shown.format(found['value'])} after {found['time_s'] / 60.0:.0f} min "
+        f"(limit {shown.format(spec.cell.highest_temperature)})."
+    )
+    svg = draw_thermal(
+        temperature.time,
+        temperature.values,
+        _flowing(coolant, _series(evidence, "coolant_flow", Level.MODULE)),
+        ambient,
+        spec.cell.highest_temperature,
+        marks,
+    )
+    return Section("Temperature", (text,), (Picture("Envelope of the cells, and what surrounds them.", svg),))
+
+
+def _flowing(coolant: Series | None, flow: Series | None) -> Array | None:
+    """Return the temperature of the coolant where it flows, NaN where it stands; None for a pack without coolant."""
+    if coolant is None or flow is None or not (flow.values > 0.0).any():
+        return None
+    return np.where(flow.values > 0.0, coolant.values, np.nan)
+
+
+def _groups(evidence: Evidence, marks: Marks) -> Section | None:
+    voltage, soc = _series(evidence, "voltage", Level.GROUP), _series(evidence, "soc", Level.CELL)
+    if voltage is None or soc is None:
+        return None
+    ids = evidence.spec.element_ids(Level.GROUP)
+    low = int(np.argmin(voltage.values.min(axis=0)))
+    high = int(np.argmax(voltage.values.max(axis=0)))
+    marked = tuple(dict.fromkeys((low, high)))
+    pictures = (
+        Picture(
+            f"Voltage of the series groups; {ids[low]} goes lowest, {ids[high]} highest.",
+            draw_range(voltage.time, voltage.values, ids, "voltage", marked if len(ids) > 12 else (), "group"),
+        ),
+        Picture("How far the pack drifts apart.", draw_spreads(voltage.time, voltage.values, soc.values, marks)),
+    )
+    return Section("Series groups", (), pictures)
+
+
+def _charge(evidence: Evidence) -> Section | None:
+    soc = _series(evidence, "soc", Level.CELL)
+    if soc is None:
+        return None
+    ids = evidence.spec.element_ids(Level.CELL)
+    low = int(np.argmin(soc.values.min(axis=0)))
+    high = int(np.argmax(soc.values.max(axis=0)))
+    svg = draw_range(soc.time, soc.values, ids, "soc", tuple(dict.fromkeys((low, high))), "cell")
+    return Section("State of charge", (), (Picture("Envelope of all cells, the lowest and the highest by name.", svg),))
+
+
+def _sharing(evidence: Evidence) -> Section | None:
+    current = _series(evidence, "current", Level.CELL)
+    if current is None or evidence.spec.parallel < 2:
+        return None
+    spec, ids = evidence.spec, evidence.spec.element_ids(Level.CELL)
+    groups = current.values.reshape(current.time.size, spec.n_groups, spec.parallel)
+    apart = np.abs(groups - groups.mean(axis=2, keepdims=True)).reshape(current.values.shape)
+    marked = tuple(int(index) for index in np.argsort(-apart.max(axis=0), kind="stable")[:2])
+    worst = int(np.argmax(apart.max(axis=0)))
+    step = int(np.argmax(apart[:, worst]))
+    text = (
+        f"Furthest from its group's mean: {ids[worst]} with {current.values[step, worst]:.2f} A against "
+        f"{groups[step, worst // spec.parallel].mean():.2f} A after {current.time[step] / 60.0:.0f} min."
+    )
+    svg = draw_range(current.time, current.values, ids, "current", marked, "cell")
+    return Section("Current sharing", (text,), (Picture("Current of the cells, positive on discharge.", svg),))
+
+
+def _balance(evidence: Evidence) -> Section | None:
+    power = _series(evidence, "power", Level.PACK)
+    if power is None:
+        return None
+    figures = evidence.summary["figures"]
+    texts = []
+    if figures["charged_Wh"] > 0.0 and figures["discharged_Wh"] > 0.0:
+        texts.append(
+            f"{figures['discharged_Wh'] / 1000.0:.2f} kWh left the pack and {figures['charged_Wh'] / 1000.0:.2f} kWh "
+            f"entered it, with the state of charge going from {100 * figures['soc_first']:.1f} to "
+            f"{100 * figures['soc_last']:.1f} %."
+        )
+    rows = tuple((name.replace("_", " "), f"{value:.3g}") for name, value in evidence.summary["balance"].items())
+    tables = (Table(("Conservation, largest error", "Value"), rows),) if rows else ()
+    svg = draw_energy(power.time, power.values[:, 0], ())
+    return Section("Energy", tuple(texts), (Picture("Energy at the terminals since the start.", svg),), tables)
+
+
+def _sensors(evidence: Evidence) -> Section | None:
+    faults = evidence.summary["measured"]["sensor_faults"]
+    if not faults:
+        return None
+    pictures: list[Picture] = []
+    rows = []
+    for fault in faults:
+        hit = fault["channels"]
+        until = fault["until_s"]
+        rows.append(
+            (
+                fault["name"],
+                fault["what"],
+                str(len(hit)),
+                f"{fault['from_s'] / 60.0:.1f}",
+                "the end" if until is None else f"{until / 60.0:.1f}",
+            )
+        )
+        if hit and len(pictures) < MOST_SENSORS:
+            picture = _sensor_picture(evidence, fault, hit[0])
+            if picture is not None:
+                pictures.append(picture)
+    quarantined = evidence.summary["measured"]["quarantined"]
+    texts = [
+        "What the sensors say, sound and broken, lies in history/measured; what is true in history/states.",
+        "Telemetry checks kept out "
+        + (", ".join(f"{count} {reason}" for reason, count in sorted(quarantined.items())) or "no sample")
+        + ".",
+    ]
+    table = Table(("Fault", "What", "Channels", "From [min]", "Until [min]"), tuple(rows))
+    return Section("Sensors", tuple(texts), tuple(pictures), (table,))
+
+
+def _sensor_picture(evidence: Evidence, fault: dict[str, Any], channel: dict[str, Any]) -> Picture | None:
+    level, element = Level(channel["level"]), int(channel["element"])
+    true = _series(evidence, channel["quantity"], level)
+    sent_time, sent = evidence.history.measured(channel["quantity"], level)
+    if true is None or sent_time.size == 0:
+        return None
+    quantity = find_quantity(channel["quantity"])
+
+    def shown(values: Array) -> Array:
+        return quantity.display_scale * values + quantity.display_offset
+
+    name = evidence.spec.element_ids(level)[element]
+    ends = [(fault["from_s"], "from")] + ([(fault["until_s"], "until")] if fault["until_s"] is not None else [])
+    svg = draw_sensor(
+        true.time,
+        shown(true.values[:, element]),
+        sent_time,
+        shown(sent[:, element]),
+        label=f"{quantity.label} [{quantity.display_unit}]",
+        marks=tuple(ends),
+    )
+    return Picture(f"{fault['name']}: {quantity.label.lower()} of {name}.", svg)
+
+
+def _events(evidence: Evidence) -> Section:
+    events = evidence.summary["events"]
+    rows = tuple(
+        (f"{event['time'] / 60.0:.1f}", event["kind"], event["element"], event["message"])
+        for event in events[: 2 * MOST_ROWS]
+    )
+    text = f"{len(events)} events" + (f"; the first {2 * MOST_ROWS} are shown." if len(events) > 2 * MOST_ROWS else ".")
+    return Section("Events", (text,), (), (Table(("Time [min]", "Kind", "Where", "What"), rows),))
+
+
+def _provenance(evidence: Evidence, scenario: Scenario) -> Section:
+    summary = evidence.summary
+    rows = (
+        ("Celltwin", str(summary["celltwin"])),
+        ("Python", str(summary["python"])),
+        ("Libraries", ", ".join(f"{name} {version}" for name, version in summary["libraries"].items())),
+        ("Pack", f"{summary['pack']['file']}: {evidence.spec.source}"),
+        ("Scenario", f"{summary['scenario']['file']} ({summary['scenario']['hash']}): {scenario.source}"),
+        ("Model", summary["model"]),
+        ("Seed", str(summary["seed"])),
+        ("Time step", f"{summary['step_s']:g} s; samples every {summary['sample_period_s']:g} s"),
+        ("Speed", f"{summary['cell_steps_per_s']:,} cell-steps a second"),
+        ("Data", "history/states (simulated), history/measured (through the sensors), scenario.toml, pack.usdc"),
+    )
+    return Section("Provenance", (), (), (Table(("What", "Which"), rows),))

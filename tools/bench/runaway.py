@@ -177,7 +177,7 @@ def _spread(pierced: int, *, cooled: bool = False) -> Spread:
     reference = load_pack(REPOSITORY / "data" / "packs" / "reference.toml")
     spec = replace(
         reference,
-        name="three modules",
+        name="three_modules",
         modules=reference.modules[:MODULES],
         layout=replace(reference.layout, gap_conductivity=POTTING),
         cooling=replace(reference.cooling, module_transfer=FACING),
@@ -274,9 +274,11 @@ def _draw_spread(spreads: dict[str, Spread], path: Path) -> None:
     left.scatter(pierced[:, 0], pierced[:, 1], s=110, facecolors="none", edgecolors="#1f77b4", linewidths=1.6)
     left.set(xlabel="x [mm]", ylabel="y [mm]", aspect="equal")
     left.set_title(f"{name}: {np.isfinite(onset).sum()} of {onset.size} cells within an hour", loc="left", fontsize=10)
-    for words, each in spreads.items():
+    for (words, each), line in zip(spreads.items(), ("-", "-", "--"), strict=True):
         ran = np.sort(each.history.onset[np.isfinite(each.history.onset)]) / MINUTE
-        right.step(np.append(ran, 60.0), np.append(np.arange(1, ran.size + 1), ran.size), where="post", label=words)
+        right.step(
+            np.append(ran, 60.0), np.append(np.arange(1, ran.size + 1), ran.size), where="post", ls=line, label=words
+        )
     right.set(xlim=(0.0, 60.0), yscale="log", ylim=(0.8, 1000.0))
     right.set(xlabel="time since the piercing [min]", ylabel="cells that have run away")
     right.set_title(

@@ -104,7 +104,7 @@ class CellAbuse:
         state : CellState
             Temperatures at the start of the step and ``heat`` through it; ``abuse_heat`` is written.
         constants : CellConstants
-            Of the cells; ``short`` and ``shunt`` of the next step are written.
+            Of the cells; forward, ``short`` and ``shunt`` of the next step are written.
         lithium : CellField
             Mean stoichiometry of the negative electrode, or state of charge [-].
         before, after : CellField
@@ -123,6 +123,8 @@ class CellAbuse:
         ]
         outputs = [after.bundles, state.abuse_heat.bundles, self._molten.bundles]
         launcher.launch(self._kernels.advance_abuse, self.grid.bundles, inputs, outputs)
+        if self.grid.lanes.backward:  # a tape would see the shorts of later steps; they stay as they were set
+            return
         drawn = [field.bundles for field in (lithium, self._imposed, self._molten, constants.bleed)]
         launcher.launch(
             self._kernels.short_cells,

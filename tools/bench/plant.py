@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -28,14 +27,14 @@ __all__ = ["run"]
 REPOSITORY = Path(__file__).resolve().parents[2]
 BLOCK = 60.0  # [s]
 DISCHARGE, REST, CHARGE = 42, 10, 68  # blocks: two hours in all
-FULL_BLOCKS = 3  # of the full-order model
 
 
 def run() -> Figures:
     """Measure a two-hour duty of 2,800 cells, the start of the plant's worker, and the prescriber's candidates."""
     figures = Figures("plant")
     spec = load_pack(REPOSITORY / "data" / "packs" / "reference.toml")
-    PackSimulation(spec, _variation(spec))  # compiles the equations where that has not been done yet
+    # Fits the cell and compiles the kernels where that has not been done yet.
+    _advance(PackSimulation(spec, _variation(spec)), 0.0)
 
     begun = time.perf_counter()
     plant = SimulatedPlant(spec, seed=0, initial_soc=0.95)
@@ -48,21 +47,15 @@ def run() -> Figures:
     figures.add("first simulated block of the worker, from its start", time.perf_counter() - begun, "s", target=3.0)
     plant.close()
 
-    for threads in sorted({1, min(4, os.cpu_count() or 1)}):
-        simulation = PackSimulation(spec, _variation(spec), threads=threads)
-        begun, cpu = time.perf_counter(), time.process_time()
-        blocks = _duty(simulation)
-        wall, cpu = time.perf_counter() - begun, time.process_time() - cpu
-        name = f"2,800 cells, {simulation.time / 3600.0:g} h of duty, SPMe, {threads} thread(s)"
-        figures.add(name, wall, "s", target=90.0)
-        figures.add(f"{name}: processor time", cpu, "s")
-        samples = sum(block.time.size for block in blocks)
-        figures.add(f"{name}: cell-steps of 10 s", spec.n_cells * samples / wall, "1/s", target=1600.0, at_least=True)
+    simulation = PackSimulation(spec, _variation(spec))
+    begun, cpu = time.perf_counter(), time.process_time()
+    blocks = _duty(simulation)
+    wall, cpu = time.perf_counter() - begun, time.process_time() - cpu
+    name = f"2,800 cells, {simulation.time / 3600.0:g} h of duty, SPMe, steps of 1 s"
+    figures.add(name, wall, "s", target=30.0)
+    figures.add(f"{name}: processor time", cpu, "s")
+    figures.add(f"{name}: over real time", simulation.time / wall, "1", target=240.0, at_least=True)
     _check_conservation(figures, spec, blocks)
-
-    full = PackSimulation(spec, _variation(spec), fidelity="DFN")
-    taken = _time(lambda: [_advance(full, spec.capacity) for _ in range(FULL_BLOCKS)])
-    figures.add("2,800 cells, a block of 60 s, DFN", taken / FULL_BLOCKS, "s")
 
     simulator = CellSimulator(spec.cell.parameter_set)
     batch = CellBatch.of(simulator.parameters, initial_soc=np.full(8, 0.2), heat_transfer=40.0)

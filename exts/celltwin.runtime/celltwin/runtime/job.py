@@ -85,7 +85,7 @@ class TwinJob:
         if self.settings.telemetry:
             return f"recording {self.settings.telemetry}"
         duty = resolve(self.settings.duty).stem
-        return f"simulated plant, PyBaMM {self.settings.fidelity}, duty {duty}, seed {self.settings.seed}"
+        return f"simulated plant, {self.settings.fidelity}, duty {duty}, seed {self.settings.seed}"
 
     def prepare(self) -> None:
         """Do the first step before the host's loop runs: creating every attribute takes longer than a frame."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from celltwin.core import Mode, SettingsError
+from celltwin.physics import FIDELITIES
 
 __all__ = ["REPOSITORY", "TwinSettings", "default_run_folder", "settings_from"]
 
@@ -38,13 +39,19 @@ class TwinSettings:
     duty : str
         Duty of the simulated plant.
     fidelity : str
-        Cell model of the simulated plant: ``SPMe`` or ``DFN``.
+        Cell model of the simulated plant: ``SPMe``.
     seed : int
         Seed of everything random.
     quantity : str
         Quantity that colours the pack.
     report : bool
         Whether to write ``report.html`` at the end.
+    campaign : str
+        Campaign file to run instead of a twin; empty for a twin.
+    ray : str
+        Address of the Ray cluster that a campaign runs on; empty for this machine's cores.
+    workers : int
+        Most runs of a campaign at the same time; 0 for one a core.
     """
 
     pack: str = "data/packs/reference.toml"
@@ -59,19 +66,24 @@ class TwinSettings:
     seed: int = 1
     quantity: str = "temperature"
     report: bool = True
+    campaign: str = ""
+    ray: str = ""
+    workers: int = 0
 
     def __post_init__(self) -> None:
         """Check the values."""
         if self.mode not in list(Mode):
             raise SettingsError(f"--mode {self.mode}: unknown mode", remedy=f"Use one of {', '.join(Mode)}")
-        if self.fidelity not in ("SPMe", "DFN"):
-            raise SettingsError(f"--fidelity {self.fidelity}: unknown cell model", remedy="Use SPMe or DFN")
+        if self.fidelity not in FIDELITIES:
+            raise SettingsError(
+                f"--fidelity {self.fidelity}: unknown cell model", remedy=f"Use {' or '.join(FIDELITIES)}"
+            )
         if self.quantity not in ("temperature", "voltage", "soc", "soh"):
             raise SettingsError(
                 f"--quantity {self.quantity}: the pack cannot be coloured by it",
                 remedy="Use temperature, voltage, soc or soh",
             )
-        for name, least in (("speed", 0.0), ("duration", 0.0), ("step_period", 1e-3)):
+        for name, least in (("speed", 0.0), ("duration", 0.0), ("step_period", 1e-3), ("workers", 0)):
             if not getattr(self, name) >= least:
                 raise SettingsError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be at least {least:g}")
 

@@ -242,6 +242,15 @@ class SingleParticleCells:
             ),
         )
 
+    def charge(self, state: SingleParticleState, _solved: CellState) -> CellField:
+        """Return the field that says how much lithium the negative electrode holds: its mean stoichiometry."""
+        return state.mean_negative
+
+    def charge_range(self) -> tuple[float, float]:
+        """Return the values of that field for a full and for an empty cell."""
+        negative = self.model.negative
+        return negative.stoichiometry_full, negative.stoichiometry_empty
+
     def limits(self, state: SingleParticleState) -> tuple[tuple[str, Array, float, float], ...]:
         """Return what must lie between limits: what it is, its values in pack order, and the limits."""
         return (

@@ -13,8 +13,18 @@ from .lanes import Lanes
 
 __all__ = ["ENERGY_ROWS", "ThermalKernels", "make_thermal_kernels"]
 
-# Rows of the array ``energy``, each a sum since the start [J], the last two [A.s].
-ENERGY_ROWS = ("electrical", "generated", "to_coolant", "to_ambient", "bled", "charge", "side_charge")
+# Rows of the array ``energy``, each a sum since the start [J]; the charges [A.s].
+ENERGY_ROWS = (
+    "electrical",
+    "generated",
+    "to_coolant",
+    "to_ambient",
+    "bled",
+    "charge",
+    "side_charge",
+    "kept",
+    "conducted",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +96,10 @@ def make_thermal_kernels(lanes: Lanes, *, two_nodes: bool) -> ThermalKernels:
         ambient: wp.array(dtype=real),
         heat_capacity: wp.array(dtype=vector),
         surface_share: real,
+        reference_temperature: real,
+        capacity_1: real,  # of the heat capacity's factor of temperature [1/K, 1/K^2, 1/K^3]
+        capacity_2: real,
+        capacity_3: real,
         core_conductance: wp.array(dtype=vector),
         heat: wp.array(dtype=vector),
         extra_heat: wp.array(dtype=vector),
@@ -128,17 +142,22 @@ def make_thermal_kernels(lanes: Lanes, *, two_nodes: bool) -> ThermalKernels:
         energy[4, b] += wp.cw_mul(wp.cw_mul(volts, volts), bleed[b]) * step
         energy[5, b] += current[b] * step
         energy[6, b] += side_current[b] * step
+        warming = t * surface_share + core[b] * (one - surface_share) - vector(reference_temperature)
+        grown = wp.cw_mul(warming * capacity_3 + vector(capacity_2), warming) + vector(capacity_1)
+        capacity = wp.cw_mul(heat_capacity[b], wp.cw_mul(grown, warming) + vector(one))
+        energy[7, b] += (made + conducted - to_coolant - to_ambient) * step
+        energy[8, b] += conducted * step
         if wp.static(two_nodes):
             inward = wp.cw_mul(core_conductance[b], t - core[b])
-            outer = heat_capacity[b] * surface_share
-            within = heat_capacity[b] * (one - surface_share)
+            outer = capacity * surface_share
+            within = capacity * (one - surface_share)
             skin = t + wp.cw_div(conducted - to_coolant - to_ambient - inward, outer) * step
             centre = core[b] + wp.cw_div(made + inward, within) * step
             surface_next[b] = skin
             core_next[b] = centre
             temperature_next[b] = skin * surface_share + centre * (one - surface_share)
         else:
-            whole = t + wp.cw_div(made + conducted - to_coolant - to_ambient, heat_capacity[b]) * step
+            whole = t + wp.cw_div(made + conducted - to_coolant - to_ambient, capacity) * step
             surface_next[b] = whole
             core_next[b] = whole
             temperature_next[b] = whole

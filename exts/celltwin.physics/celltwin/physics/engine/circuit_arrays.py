@@ -1,4 +1,4 @@
-"""One step of a pack: the order of its launches, from one state to the next."""
+"""The circuit on the device, and the launches that solve it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from .circuit_tree import CircuitTree
 from .fields import CellField, Grid, GroupField, alias
 from .launching import Launcher
 from .pack_network import PackNetwork
-from .thermal_kernels import ThermalKernels, make_thermal_kernels
 
-__all__ = ["CircuitArrays", "HeatArrays", "NodeArrays", "solve_circuit", "spread_heat"]
+__all__ = ["CircuitArrays", "NodeArrays", "solve_circuit"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -179,134 +178,5 @@ def solve_circuit(
             alias(work.change.flat, grid.lanes.real, (grid.parallel, grid.group_bundles)),
             nodes.group_voltage.bundles,
             nodes.imbalance.bundles,
-        ],
-    )
-
-
-class HeatArrays:
-    """The heat paths on the device.
-
-    Parameters
-    ----------
-    network : PackNetwork
-        The pack.
-    grid : Grid
-        How cells lie in memory.
-    surface_share : float
-        Share of the heat capacity that the surface node has; 0 for cells of one temperature.
-    """
-
-    def __init__(self, network: PackNetwork, grid: Grid, surface_share: float) -> None:
-        import warp as wp
-
-        heat = network.heat
-        self.grid, self.heat, self.surface_share = grid, heat, surface_share
-        self.kernels: ThermalKernels = make_thermal_kernels(grid.lanes, two_nodes=surface_share > 0.0)
-        size = grid.parallel * grid.padded
-        places = grid.inside(np.arange(grid.n_cells))
-        rows = heat.neighbours.shape[0]
-        neighbours = np.tile(np.arange(size, dtype=np.int32), (rows, 1))
-        neighbours[:, places] = grid.inside(heat.neighbours.reshape(-1)).reshape(rows, -1)
-        segment = np.zeros(size, dtype=np.int32)
-        segment[places] = heat.segment
-        self.n_channels = heat.design_flow.size
-        self.n_segments = max(1, int(heat.segment_start[-1]))
-        order = np.argsort(heat.segment, kind="stable")
-        members = places[order]
-        starts = np.searchsorted(heat.segment[order], np.arange(self.n_segments + 1))
-
-        def whole(values: Any) -> Any:
-            return wp.array(np.ascontiguousarray(values, dtype=np.int32), dtype=wp.int32, device=grid.device)
-
-        def reals(values: Any) -> Any:
-            return wp.array(np.ascontiguousarray(values, dtype=np.float64), dtype=wp.float64, device=grid.device)
-
-        self.rows = rows
-        self.neighbours, self.segment = whole(neighbours), whole(segment)
-        self.segment_start, self.member_start, self.members = whole(heat.segment_start), whole(starts), whole(members)
-        self.conductance = CellField(grid, rows=rows)
-        self.conductance.write(heat.conductance)
-        self.coolant_conductance, self.ambient_conductance = CellField(grid), CellField(grid)
-        self.coolant_conductance.write(heat.coolant_conductance)
-        self.ambient_conductance.write(heat.ambient_conductance)
-        self.capacity_flow = reals(heat.design_flow * heat.coolant_heat_capacity)
-        self.film = reals((heat.design_flow > 0.0).astype(np.float64))
-        self.inlet = reals(heat.inlet_temperature)
-        self.ambient = reals([heat.ambient_temperature])
-
-    def stream(self) -> tuple[Any, Any, Any]:
-        """Return the arrays that a pass of the coolant leaves: leaving and mean temperature, share of the film."""
-        import warp as wp
-
-        grid = self.grid
-        leaving, stream, share = (
-            wp.zeros(self.n_segments, dtype=wp.float64, device=grid.device, requires_grad=grid.gradient)
-            for _ in range(3)
-        )
-        return leaving, stream, share
-
-
-def spread_heat(
-    launcher: Launcher,
-    heat: HeatArrays,
-    step: float,
-    before: CellState,
-    constants: CellConstants,
-    solved: CellState,
-    energy: CellField,
-    stream: tuple[Any, Any, Any],
-    after: CellState,
-) -> None:
-    """Launch the exchange of heat over one step, or part of one."""
-    grid = heat.grid
-    launcher.launch(
-        heat.kernels.pass_coolant,
-        heat.n_channels,
-        [
-            heat.segment_start,
-            heat.member_start,
-            heat.members,
-            heat.coolant_conductance.flat,
-            before.surface_temperature.flat,
-            heat.capacity_flow,
-            heat.film,
-            heat.inlet,
-        ],
-        list(stream),
-    )
-    launcher.launch(
-        heat.kernels.exchange_heat,
-        grid.bundles,
-        [
-            step,
-            heat.rows,
-            heat.neighbours,
-            heat.conductance.bundles,
-            heat.ambient_conductance.bundles,
-            heat.coolant_conductance.bundles,
-            heat.segment,
-            stream[1],
-            stream[2],
-            heat.ambient,
-            constants.heat_capacity.bundles,
-            heat.surface_share,
-            constants.core_conductance.bundles,
-            solved.heat.bundles,
-            solved.abuse_heat.bundles,
-            solved.branch_current.bundles,
-            solved.current.bundles,
-            solved.side_current.bundles,
-            solved.voltage.bundles,
-            constants.connection.bundles,
-            constants.bleed.bundles,
-            before.surface_temperature.flat,
-            before.surface_temperature.bundles,
-            before.core_temperature.bundles,
-        ],
-        [
-            energy.bundles,
-            after.surface_temperature.bundles,
-            after.core_temperature.bundles,
-            after.temperature.bundles,
         ],
     )

@@ -1,0 +1,134 @@
+"""What must be conserved, checked while the engine runs: charge, energy, lithium.
+
+The kernels keep sums of what flows in and out of every cell, step by step; now and then they are held against what
+the cells have become. A difference beyond rounding is an error of the engine or of its numbers, and has a name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from celltwin.core import Array, PlantError
+
+from .thermal_kernels import ENERGY_ROWS
+
+if TYPE_CHECKING:
+    from .pack_physics import PackPhysics, PackState
+
+__all__ = ["EnergyBalance", "Ledger", "check_conservation", "open_ledger", "read_balance"]
+
+_CURRENT = 1e-6  # of the group's 1C current
+_ENERGY = 1e-6  # of the heat that passed through a cell
+_VARIABLE_CAPACITY = 1e-3  # the same, where the heat capacity goes with temperature
+_LITHIUM = 1e-7  # of what the cell holds
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EnergyBalance:
+    """Where the energy of every cell went since the start, each of shape (n_cells,) [J].
+
+    Attributes
+    ----------
+    electrical : ndarray
+        Delivered at the cell's connection to the busbar, positive on discharge.
+    bled : ndarray
+        Burnt in the cell's balancing resistor.
+    generated : ndarray
+        Heat made in the cell and its connection.
+    to_coolant, to_ambient : ndarray
+        Heat given off.
+    conducted : ndarray
+        Heat from its neighbours.
+    """
+
+    electrical: Array
+    bled: Array
+    generated: Array
+    to_coolant: Array
+    to_ambient: Array
+    conducted: Array
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ledger:
+    """Sums and stocks at the time that a balance was opened; cells in pack order."""
+
+    sums: Array
+    temperature: Array
+    stocks: tuple[Array, ...]
+
+
+def read_balance(physics: PackPhysics) -> EnergyBalance:
+    """Return where the energy of every cell went."""
+    rows = dict(zip(ENERGY_ROWS, physics.energy.read(), strict=True))
+    return EnergyBalance(**{name: np.array(rows[name]) for name in EnergyBalance.__dataclass_fields__})
+
+
+def open_ledger(physics: PackPhysics, state: PackState) -> Ledger:
+    """Return the sums and stocks of now."""
+    return Ledger(
+        sums=np.array(physics.energy.read()),
+        temperature=np.array(state.common.temperature.read()),
+        stocks=physics.lithium(state),
+    )
+
+
+def check_conservation(physics: PackPhysics, state: PackState, ledger: Ledger, imbalance: Array) -> None:
+    """Raise if charge, energy or lithium has been made or lost since a ledger was opened.
+
+    Parameters
+    ----------
+    physics : PackPhysics
+        The pack.
+    state : PackState
+        Its state now.
+    ledger : Ledger
+        Of the same engine, opened earlier.
+    imbalance : ndarray of shape (n_groups,)
+        Largest difference between a group's current and the sum of its cells' in any step [A].
+
+    Raises
+    ------
+    PlantError
+        Naming the group or the cell, and the amount.
+    """
+    capacity = physics.grid.parallel / physics.groups.inverse_capacity.read()
+    _require(imbalance <= _CURRENT * capacity, imbalance, physics.group_id, "of current is made or lost", "A")
+    passed = physics.energy.read() - ledger.sums
+    rows = dict(zip(ENERGY_ROWS, passed, strict=True))
+    thermal = physics.model.thermal
+    warming = state.common.temperature.read() - physics.model.reference_temperature
+    before = ledger.temperature - physics.model.reference_temperature
+    held = warming - before
+    for power, factor in enumerate(thermal.heat_capacity_temperature, start=2):
+        held = held + factor * (warming**power - before**power) / power
+    stored = physics.network.heat_capacity * held
+    traffic = sum(np.abs(rows[name]) for name in ("generated", "to_coolant", "to_ambient", "conducted", "kept"))
+    share = _VARIABLE_CAPACITY if any(thermal.heat_capacity_temperature) else _ENERGY
+    gap = np.abs(rows["kept"] - stored)
+    _require(
+        gap <= share * traffic + 1e-6 * physics.network.heat_capacity,
+        gap,
+        physics.cell_id,
+        "of heat is made or lost",
+        "J",
+    )
+    flows = physics.lithium_flows(rows["charge"], rows["side_charge"])
+    for now, earlier, flow in zip(physics.lithium(state), ledger.stocks, flows, strict=True):
+        missing = np.abs(now - earlier - flow)
+        allowed = _LITHIUM * (np.abs(earlier) + np.abs(rows["charge"])) + 1e-9
+        _require(missing <= allowed, missing, physics.cell_id, "of lithium is made or lost", "A.s")
+
+
+def _require(fine: Array, amounts: Array, name: Callable[[int], str], what: str, unit: str) -> None:
+    wrong = np.flatnonzero(~np.asarray(fine))
+    if wrong.size:
+        worst = int(wrong[np.argmax(np.nan_to_num(amounts[wrong], nan=np.inf))])
+        raise PlantError(
+            f"conservation is broken in {name(worst)}: {amounts[worst]:.3g} {unit} {what}",
+            remedy="Shorten the step; if it stays, report it with the pack and the scenario",
+        )

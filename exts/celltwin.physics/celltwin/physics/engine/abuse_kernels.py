@@ -7,6 +7,7 @@ heat is that of the reactants consumed to the last digit, however long the step.
 """
 
 # Warp reads the annotations of kernels as values: no postponed annotations here.
+# mypy: ignore-errors
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any

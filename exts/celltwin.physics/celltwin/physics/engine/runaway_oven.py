@@ -352,10 +352,12 @@ def _history(
     from_oven: Array,
 ) -> OvenHistory:
     released, vented = states[-1, ABUSE_ROWS.index("released")], states[-1, ABUSE_ROWS.index("vented")]
-    shorted = short.sum(axis=0) * step
+    shorted: Array = short.sum(axis=0) * step
     mean = (1.0 - cell.surface_share) * core + cell.surface_share * surface
     stored = cell.heat_capacity * (mean[-1] - mean[0])
     missing = np.abs(released + shorted + from_oven - vented - stored)
+    turned_over: Array = np.maximum(released + shorted + np.abs(from_oven), 1e-12)
+    balance: Array = missing / turned_over
     change = np.diff(states[:, :5], axis=0, prepend=states[:1, :5]) * _GROWS[:, np.newaxis]
     heats = np.array(list(model.heats.values()))
     # electrolyte that evaporates has not reacted: what the reactions released tells which part did
@@ -363,7 +365,7 @@ def _history(
     total = np.diff(states[:, ABUSE_ROWS.index("released")], axis=0, prepend=0.0) / step
     power[:, 4] = np.maximum(total - power[:, :4].sum(axis=1), 0.0)
     return OvenHistory(
-        time=freeze(np.arange(core.shape[0]) * step),
+        time=freeze(np.arange(core.shape[0], dtype=np.float64) * step),
         oven_temperature=freeze(ovens),
         core_temperature=freeze(core),
         surface_temperature=freeze(surface),
@@ -372,7 +374,7 @@ def _history(
         released=freeze(released),
         vented=freeze(vented),
         from_oven=freeze(from_oven),
-        shorted=freeze(np.asarray(shorted)),
-        balance=freeze(np.asarray(missing / np.maximum(released + shorted + np.abs(from_oven), 1e-12))),
+        shorted=freeze(shorted),
+        balance=freeze(balance),
         states=freeze(states[-1]),
     )

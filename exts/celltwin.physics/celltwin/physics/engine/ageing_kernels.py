@@ -74,6 +74,8 @@ def _make_kernels(
     inverse_thermal = real(FARADAY / GAS_CONSTANT)
     far = real(40.0)  # what lanes.exp can take
     node_share = real(1.0 / negative_nodes)
+    # gradients need the sums of loops after them, which only unrolled loops keep
+    module_options = {**lanes.module_options, "max_unroll": max(16, negative_nodes)}
     least_active = real(0.01)  # below it a cell is long dead
 
     @wp.func
@@ -281,7 +283,7 @@ def _make_kernels(
             + wp.cw_mul(load, loss_factor(shared, inverse, current_energy)) * current_rate
         )
 
-    @wp.kernel(module="unique", module_options=lanes.module_options)
+    @wp.kernel(module="unique", module_options=module_options)
     def step(
         shared: shared_type,
         seconds: real,

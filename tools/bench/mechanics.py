@@ -129,16 +129,13 @@ def _engine_thickness(rate: float, seconds: Values) -> Values:
     cell = build_cell_model("Ai2020")
     # the test starts where the published set says: stoichiometries 24108 / 28700 and 21725 / 49943
     start = (24108.0 / 28700.0, 21725.0 / 49943.0)
-    ends = [(side.stoichiometry_empty, side.stoichiometry_full) for side in (cell.negative, cell.positive)]
-    soc = (start[0] - ends[0][0]) / (ends[0][1] - ends[0][0])
-    step = min(10.0, 1.0 / rate)
-    engine = PackEngine(
-        cell, _one_cell(cell.thermal), cells=CellPopulation(soc=min(soc, 1.0)), options=EngineOptions(step=step)
-    )
-    history = engine.advance(rate * ENERTECH_CAPACITY, float(seconds[-1]), sample_period=10.0)
-    negative, positive = (empty + (full - empty) * history.cell_soc for empty, full in ends)
+    empty, full = cell.negative.stoichiometry_empty, cell.negative.stoichiometry_full
+    soc = (start[0] - empty) / (full - empty)
     model = build_mechanics_model("Ai2020", reference_stoichiometry=start)
-    change = MICRO * evaluate_mechanics(model, negative, positive, history.cell_temperature).thickness_change[:, 0]
+    options = EngineOptions(step=min(10.0, 1.0 / rate), mechanics=model)
+    engine = PackEngine(cell, _one_cell(cell.thermal), cells=CellPopulation(soc=min(soc, 1.0)), options=options)
+    history = engine.advance(rate * ENERTECH_CAPACITY, float(seconds[-1]), sample_period=10.0)
+    change = MICRO * history.extra["thickness_change"][:, 0]
     return np.asarray(np.interp(seconds, np.append(0.0, history.time), np.append(0.0, change)))
 
 

@@ -1,7 +1,8 @@
-"""Kit shell of the running twin."""
+"""Kit shell of the running twin, and of campaigns."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import fields
 
@@ -13,6 +14,8 @@ from carb.eventdispatcher import Event, get_eventdispatcher
 from celltwin.core import CelltwinError, StageError
 from celltwin.stage import Stage, find_pack
 
+from .campaign.campaign_console import CampaignConsole
+from .campaign.campaign_job import CampaignJob
 from .console import RunConsole, say
 from .job import TwinJob
 from .settings import TwinSettings, settings_from
@@ -26,10 +29,10 @@ class RuntimeExtension(omni.ext.IExt):
     """Own one job; start it when the ``run`` setting becomes true; drive it with Kit's updates."""
 
     def on_startup(self, ext_id: str) -> None:
-        """Watch the ``run`` setting and start at once where it is true."""
+        """Watch the ``run`` setting, and start a twin or a campaign at once where it is true."""
         self._ext_id = ext_id
         self._running = ExitStack()
-        self._job: TwinJob | None = None
+        self._job: TwinJob | CampaignJob | None = None
         self._subscription = omni.kit.app.SettingChangeSubscription(f"{SETTINGS}/run", self._on_run_changed)
         self._on_run_changed()
 
@@ -52,40 +55,66 @@ class RuntimeExtension(omni.ext.IExt):
         try:
             values = {item.name: settings.get(f"{SETTINGS}/{item.name}") for item in fields(TwinSettings)}
             chosen = settings_from({name: value for name, value in values.items() if value is not None})
-            self._job = TwinJob(chosen, host=f"Kit {app.get_kit_version()}", stage=_open_pack())
+            with ExitStack() as running:
+                on_update = (
+                    self._start_campaign(chosen, running) if chosen.campaign else self._start_twin(chosen, running)
+                )
+                guard = get_eventdispatcher().observe_event(
+                    observer_name=f"{self._ext_id}:update",
+                    event_name=omni.kit.app.GLOBAL_EVENT_UPDATE,
+                    on_event=on_update,
+                )
+                running.callback(guard.reset)
+                self._running = running.pop_all()
         except CelltwinError as error:
             say(f"[red]error[/red]  {error}")
             if settings.get_as_bool(f"{SETTINGS}/quit_when_done"):
                 app.post_quit(EXIT_USAGE)
-            return
-        with ExitStack() as running:
-            self._console = RunConsole(self._job)
-            running.callback(self._console.stop)  # last, since it tells how the job ended
-            running.callback(self._job.interrupt)
-            self._console.start()
-            self._job.prepare()
-            guard = get_eventdispatcher().observe_event(
-                observer_name=f"{self._ext_id}:update",
-                event_name=omni.kit.app.GLOBAL_EVENT_UPDATE,
-                on_event=self._on_update,
-            )
-            running.callback(guard.reset)
-            self._running = running.pop_all()
+
+    def _start_twin(self, chosen: TwinSettings, running: ExitStack) -> Callable[[Event], None]:
+        version = omni.kit.app.get_app().get_kit_version()
+        job = TwinJob(chosen, host=f"Kit {version}", stage=_open_pack())
+        console = RunConsole(job)
+        self._job = job
+        running.callback(console.stop)  # last, since it tells how the job ended
+        running.callback(job.interrupt)
+        console.start()
+        job.prepare()
+
+        def on_update(event: Event) -> None:
+            if job.phase == "done":
+                return
+            for state in job.update(event["dt"]):
+                omni.kit.app.queue_event(EVENT_STEPPED, payload={"time": state.time, "step": state.step})
+            console.update()
+            self._quit_if_done(job)
+
+        return on_update
+
+    def _start_campaign(self, chosen: TwinSettings, running: ExitStack) -> Callable[[Event], None]:
+        job = CampaignJob(chosen.campaign, out=chosen.out, ray=chosen.ray, workers=chosen.workers)
+        console = CampaignConsole()
+        self._job = job
+        running.callback(lambda: console.stop(job.closing))
+        running.callback(job.interrupt)
+
+        def on_update(_: Event) -> None:
+            if job.done:
+                return
+            job.update()
+            console.follow(job.opening, job.progress)
+            self._quit_if_done(job)
+
+        return on_update
+
+    def _quit_if_done(self, job: TwinJob | CampaignJob) -> None:
+        if job.done and carb.settings.get_settings().get_as_bool(f"{SETTINGS}/quit_when_done"):
+            omni.kit.app.get_app().post_quit(job.exit_code)
 
     def _stop(self) -> None:
         self._running.close()
         self._running = ExitStack()
         self._job = None
-
-    def _on_update(self, event: Event) -> None:
-        job = self._job
-        if job is None or job.phase == "done":
-            return
-        for state in job.update(event["dt"]):
-            omni.kit.app.queue_event(EVENT_STEPPED, payload={"time": state.time, "step": state.step})
-        self._console.update()
-        if job.done and carb.settings.get_settings().get_as_bool(f"{SETTINGS}/quit_when_done"):
-            omni.kit.app.get_app().post_quit(job.exit_code)
 
 
 def _open_pack() -> Stage | None:

@@ -34,6 +34,8 @@ class Outputs:
         Figure that the closing table sorts by; empty for none.
     best : str
         ``lowest`` or ``highest``.
+    show : tuple of str
+        Figures that the closing table shows beside it; the first few where empty.
     """
 
     history: bool = False
@@ -41,6 +43,7 @@ class Outputs:
     sample_period: float = 10.0
     rank_by: str = ""
     best: str = "lowest"
+    show: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -155,7 +158,9 @@ class Campaign:
             "factors": [asdict(factor) for factor in self.factors],
             "points": self.points,
             "seeds": self.seeds,
-            "outputs": {key: value for key, value in asdict(self.outputs).items() if key not in ("rank_by", "best")},
+            "outputs": {
+                key: value for key, value in asdict(self.outputs).items() if key not in ("rank_by", "best", "show")
+            },
         }
         return {name: _digest(part) for name, part in parts.items()}
 

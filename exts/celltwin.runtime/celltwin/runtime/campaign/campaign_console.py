@@ -32,11 +32,13 @@ class CampaignConsole:
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._line_due = 0.0
+        self._started = False
 
     def start(self, lines: list[str]) -> None:
         """Say what runs."""
         from rich.progress import BarColumn, Progress, TextColumn
 
+        self._started = True
         for line in lines:
             self._console.print(line)
         if self._console.is_terminal:
@@ -57,6 +59,13 @@ class CampaignConsole:
         elif (now := time.monotonic()) >= self._line_due:
             self._line_due = now + LINE_PERIOD
             self._console.print(_line(progress))
+
+    def follow(self, opening: list[str], progress: CampaignProgress | None) -> None:
+        """Show what a campaign in another process has told so far."""
+        if opening and not self._started:
+            self.start(opening)
+        if progress is not None:
+            self.update(progress)
 
     def stop(self, lines: list[RenderableType]) -> None:
         """Say how it ended; a second call shows its lines only."""

@@ -40,7 +40,7 @@ _KEYS = (
     "outputs",
 )
 _FACTOR_KEYS = ("name", "field", "fields", "unit", "range", "values", "scale", "levels", "whole")
-_OUTPUT_KEYS = ("history", "cells", "sample_period", "rank_by", "best")
+_OUTPUT_KEYS = ("history", "cells", "sample_period", "rank_by", "best", "show")
 ROOTS = ("pack", "scenario", "engine")
 
 
@@ -248,6 +248,11 @@ def _outputs(table: dict[str, Any]) -> Outputs:
         if table["best"] not in ("lowest", "highest"):
             raise SpecError(f"outputs.best = {table['best']!r} is unknown", remedy="Use lowest or highest")
         chosen["best"] = table["best"]
+    if "show" in table:
+        shown = table["show"]
+        if not isinstance(shown, list) or not all(isinstance(name, str) for name in shown):
+            raise SpecError(f"outputs.show = {shown!r} is not a list of names of figures")
+        chosen["show"] = tuple(shown)
     return Outputs(**chosen)
 
 

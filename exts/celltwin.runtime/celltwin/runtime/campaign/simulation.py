@@ -39,8 +39,11 @@ def simulate_run(request: RunRequest) -> RunResult:
     CelltwinError
         If scenario, pack and options do not fit.
     """
+    import warp
+
     from celltwin.physics import simulate_scenario
 
+    warp.config.log_level = warp.LOG_WARNING  # the terminal belongs to the campaign's progress
     recorder = _Recorder(request)
     result = simulate_scenario(
         request.pack,

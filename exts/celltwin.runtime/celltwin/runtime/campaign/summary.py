@@ -28,9 +28,13 @@ def summarise(campaign: Campaign, folder: Path) -> list[RenderableType]:
     shown: list[RenderableType] = []
     if rows:
         shown.append(_table(campaign, rows))
-    rank_by = campaign.outputs.rank_by
-    if rows and rank_by and not any(rank_by in row for row in rows):
-        shown.append(f"  outputs.rank_by = {rank_by}: no such figure; there are {', '.join(_figures(campaign, rows))}")
+    figures = _figures(campaign, rows)
+    asked = dict.fromkeys(name for name in (campaign.outputs.rank_by, *campaign.outputs.show) if name)
+    shown += [
+        f"  outputs name {name}: no such figure; there are {', '.join(figures)}"
+        for name in asked
+        if rows and name not in figures
+    ]
     reasons = Counter(f"{row['error']}: {row['reason']}" for row in failures)
     for reason, count in reasons.most_common(SHOWN):
         shown.append(f"  [red]{count} failed[/red]  {escape(reason)}")
@@ -50,20 +54,23 @@ def _table(campaign: Campaign, rows: list[dict[str, Any]]) -> RenderableType:
     )
     first = ranked[:SHOWN]
     last = ranked[SHOWN:][-SHOWN:]
-    columns = ([rank_by] if rank_by else []) + [name for name in figures if name != rank_by][:MOST_FIGURES]
+    shown = [name for name in campaign.outputs.show if name in figures] or figures[:MOST_FIGURES]
+    names = list(dict.fromkeys([*([rank_by] if rank_by else []), *shown]))
     table = Table(title=f"{len(rows)} runs" + (f" by {rank_by}, {campaign.outputs.best} first" if rank_by else ""))
-    table.add_column("run", justify="right")
-    for factor in campaign.factors:
-        table.add_column(escape(f"{factor.name} [{factor.unit}]") if factor.unit else factor.name, justify="right")
-    for name in columns:
-        table.add_column(name, justify="right")
-    names = [factor.name for factor in campaign.factors] + columns
-    for number, row in enumerate(first + last):
-        table.add_row(
-            str(row["run"]),
-            *(_shown(row.get(name)) for name in names),
-            end_section=bool(last) and number == len(first) - 1,
+    table.add_column("run")
+    for row in first:
+        table.add_column(str(row["run"]), justify="right")
+    for row in last:
+        table.add_column(
+            f"… {row['run']}" if row is last[0] and len(ranked) > 2 * SHOWN else str(row["run"]), justify="right"
         )
+    for factor in campaign.factors:
+        title = escape(f"{factor.name} [{factor.unit}]") if factor.unit else factor.name
+        table.add_row(
+            title, *(_shown(row[factor.name]) for row in first + last), end_section=factor is campaign.factors[-1]
+        )
+    for name in names:
+        table.add_row(name, *(_shown(row.get(name)) for row in first + last))
     return table
 
 

@@ -129,6 +129,6 @@ def _require(fine: Array, amounts: Array, name: Callable[[int], str], what: str,
     if wrong.size:
         worst = int(wrong[np.argmax(np.nan_to_num(amounts[wrong], nan=np.inf))])
         raise PlantError(
-            f"conservation is broken in {name(worst)}: {amounts[worst]:.3g} {unit} {what}",
+            f"conservation is broken: {amounts[worst]:.3g} {unit} {what} in {name(worst)}",
             remedy="Shorten the step; if it stays, report it with the pack and the scenario",
         )

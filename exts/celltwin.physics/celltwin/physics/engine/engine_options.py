@@ -137,12 +137,16 @@ class Drive:
 
     def __post_init__(self) -> None:
         """Check that every value is a number."""
-        object.__setattr__(self, "kind", DriveKind(self.kind))
-        values = np.asarray(self.values, dtype=np.float64)
+        try:
+            object.__setattr__(self, "kind", DriveKind(self.kind))
+        except ValueError:
+            kinds = ", ".join(kind.value for kind in DriveKind)
+            raise SettingsError(f"a pack is not driven by {self.kind!r}", remedy=f"Choose one of {kinds}") from None
+        values = np.atleast_1d(np.asarray(self.values, dtype=np.float64))
         wrong = np.argwhere(~np.isfinite(values))
         if wrong.size:
             raise SettingsError(
-                f"the {self.kind.value} asked for at step {int(wrong[0][0]) if values.ndim else 0} is no number",
+                f"the {self.kind.value} asked for at step {int(wrong[0][0])} is no number",
                 remedy="Fill the gaps of the profile",
             )
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from celltwin.core import Array, SettingsError
 
-__all__ = ["CELL_SETTINGS", "GROUP_SETTINGS", "Setting", "check_values"]
+__all__ = ["CELL_SETTINGS", "GROUP_SETTINGS", "TEMPERATURE_RANGE", "Setting", "check_places", "check_values"]
 
 TEMPERATURE_RANGE = (150.0, 2000.0)  # [K]
 
@@ -37,6 +37,23 @@ GROUP_SETTINGS = {
     "balancing_current": Setting("balancing", -np.inf, np.inf),
     "bypass_conductance": Setting("bypass", 0.0, np.inf),
 }
+
+
+def check_places(what: str, places: NDArray[np.int64] | None, size: int) -> NDArray[np.int64] | None:
+    """Return places as an array of whole numbers between 0 and ``size``, or None for all.
+
+    Raises
+    ------
+    SettingsError
+        Naming the first that does not exist.
+    """
+    if places is None:
+        return None
+    given = np.atleast_1d(np.asarray(places, dtype=np.int64))
+    wrong = given[(given < 0) | (given >= size)]
+    if wrong.size:
+        raise SettingsError(f"there is no {what} {int(wrong[0])}", remedy=f"They go from 0 to {size - 1} in pack order")
+    return given
 
 
 def check_values(

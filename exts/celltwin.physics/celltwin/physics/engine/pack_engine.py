@@ -18,7 +18,7 @@ from .cell_model import CellModel, EquivalentCircuitModel
 from .conservation import EnergyBalance, Ledger, check_conservation, open_ledger, read_balance
 from .engine_history import EngineHistory
 from .engine_options import CellPopulation, Drive, DriveKind, EngineOptions
-from .engine_settings import CELL_SETTINGS, GROUP_SETTINGS, TEMPERATURE_RANGE, check_values
+from .engine_settings import CELL_SETTINGS, GROUP_SETTINGS, TEMPERATURE_RANGE, check_places, check_values
 from .engine_state import EngineState
 from .fields import CellField, Grid, GroupField
 from .heat_paths import film_share
@@ -180,6 +180,10 @@ class PackEngine:
         steps = self._steps(duration)
         table = asked.table(steps.size, self.n_packs)
         self._set_drive(asked, table)
+        if sample_period is not None and not (np.isfinite(sample_period) and sample_period > 0.0):
+            raise SettingsError(
+                f"sample_period = {sample_period:g} s must be greater than 0", remedy="Give a positive time"
+            )
         every = steps.size if sample_period is None else max(1, round(sample_period / self.options.step))
         samples: list[dict[str, Any]] = []
         extras: list[dict[str, Array]] = []
@@ -225,7 +229,7 @@ class PackEngine:
         SettingsError
             If there is no such property, or a value is out of range.
         """
-        places = None if cells is None else np.atleast_1d(np.asarray(cells, dtype=np.int64))
+        places = check_places("cell", cells, self.n_cells)
         common, physics = self.arrays.common, self.physics
         if name in ("soc", "temperature", "capacity_scale"):
             self._ledger = None  # what is conserved begins anew
@@ -307,7 +311,7 @@ class PackEngine:
         setting = GROUP_SETTINGS.get(name)
         if setting is None:
             raise SettingsError(f"a group has no {name!r}", remedy=f"Set one of {', '.join(GROUP_SETTINGS)}")
-        places = None if groups is None else np.atleast_1d(np.asarray(groups, dtype=np.int64))
+        places = check_places("group", groups, self.n_groups)
         field: GroupField = getattr(self.physics.groups, setting.field)
         field.write(check_values(name, values, setting.lowest, setting.highest, self.group_id, places), places)
         if setting.field == "bypass":
@@ -328,12 +332,7 @@ class PackEngine:
         SettingsError
             If there is no such node.
         """
-        wrong = [node for node in np.atleast_1d(nodes) if not 0 <= node < self._switches.size]
-        if wrong:
-            raise SettingsError(
-                f"the circuit has no node {wrong[0]}", remedy=f"Its nodes go from 0 to {self._switches.size - 1}"
-            )
-        self._switches[nodes] = connected
+        self._switches[check_places("node of the circuit", np.atleast_1d(nodes), self._switches.size)] = connected
         self._connect()
 
     def set_coolant(self, *, flow: Array | float | None = None, inlet_temperature: Array | float | None = None) -> None:
@@ -449,7 +448,7 @@ class PackEngine:
         population : CellPopulation
             The new cells, one value for all or one a place; at the ambient's temperature where it gives none.
         """
-        places = np.atleast_1d(np.asarray(cells, dtype=np.int64))
+        places = check_places("cell", cells, self.n_cells)
         arrays, physics = self.arrays, self.physics
         for name in ("capacity_scale", "resistance", "diffusivity_scale", "soc"):
             self.set_cells(name, getattr(population, name), places)

@@ -5,12 +5,17 @@ from .cell_model_builder import build_cell_model
 from .engine_history import EngineHistory
 from .engine_options import CellPopulation, Drive, DriveKind, EngineOptions
 from .engine_state import EngineState, load_state, save_state
+from .mechanics import MechanicsResult, evaluate_mechanics
+from .mechanics_gauge import StrainGauge, calibrate_gauge, read_gauge
+from .mechanics_model import CanForm, LayerForm, MechanicsModel, PressStacks
+from .mechanics_parameters import build_mechanics_model, module_stacks, pack_mechanics
 from .network_builder import build_network, combine_networks, repeat_network
 from .pack_build import build_pack_engine
 from .pack_engine import PackEngine
 from .pack_network import Circuit, HeatPaths, PackNetwork
 
 __all__ = [
+    "CanForm",
     "CellModel",
     "CellPopulation",
     "Circuit",
@@ -22,14 +27,25 @@ __all__ = [
     "EngineState",
     "EquivalentCircuitModel",
     "HeatPaths",
+    "LayerForm",
+    "MechanicsModel",
+    "MechanicsResult",
     "PackEngine",
     "PackNetwork",
+    "PressStacks",
+    "StrainGauge",
     "ThermalModel",
     "build_cell_model",
+    "build_mechanics_model",
     "build_network",
     "build_pack_engine",
+    "calibrate_gauge",
     "combine_networks",
+    "evaluate_mechanics",
     "load_state",
+    "module_stacks",
+    "pack_mechanics",
+    "read_gauge",
     "repeat_network",
     "save_state",
 ]

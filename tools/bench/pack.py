@@ -179,7 +179,7 @@ def _measure_reference(figures: Figures, spec: PackSpec, windows: int) -> tuple[
     real_time = current.size / float(np.median(taken))
     figures.add(f"{name}: times real time", real_time, "1", target=1000.0, at_least=True)
     profile = profile_step(engine, current[: current.size // 2])
-    figures.add("a step, Python and launches included", 1e6 * profile.step, "us")
+    figures.add("a step, Python and launches included, processor time", 1e6 * profile.step, "us")
     for kernel in profile.kernels:
         figures.add(f"of it {kernel.name}, {kernel.launches:.3g} launches", 1e6 * kernel.seconds, "us")
     figures.add("a launch of next to nothing", 1e6 * profile.launch, "us")

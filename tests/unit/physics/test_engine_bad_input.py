@@ -162,11 +162,11 @@ def test_a_drive_beyond_all_reason_ends_in_an_error_and_not_in_nan(start, drive)
 
 
 def test_a_cell_that_overheats_is_named(cell_model, string_network):
-    network = string_network(1, 2, heat_capacity=np.array([43.2, 0.1]))
+    network = string_network(2, 1, heat_capacity=np.array([43.2, 0.1]))
     engine = PackEngine(cell_model, network, cells=CellPopulation(soc=0.6), device="cpu")
 
-    with pytest.raises(PlantError, match="temperature of cell 2 of group 1 is"):
-        engine.advance(10.0, 600.0, sample_period=1.0)
+    with pytest.raises(PlantError, match="temperature of cell 1 of group 2 is"):
+        engine.advance(20.0, 600.0, sample_period=1.0)
 
 
 def test_a_heat_capacity_of_nothing_is_refused(cell_model, string_network):
@@ -180,9 +180,8 @@ def test_stiff_cooling_stays_stable(cell_model, string_network):
 
     history = engine.advance(4.0, 120.0, sample_period=1.0)
 
-    assert np.all(np.diff(history.cell_temperature[:20], axis=0) <= 1e-9)
-    assert np.all(history.cell_temperature < 330.0)
-    assert np.all(history.cell_temperature[-1] > 298.15)
+    assert np.all((history.cell_temperature > 298.15) & (history.cell_temperature < 302.0))
+    assert np.all(np.abs(np.diff(history.cell_temperature, axis=0)) < 0.5)
 
 
 def test_a_state_with_a_number_missing_ends_in_an_error_and_never_in_a_crash(repo_root, compiled_equations):

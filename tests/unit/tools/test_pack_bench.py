@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -80,12 +80,11 @@ def test_liionpack_that_cannot_be_installed_is_refused_in_one_line(tmp_path, mon
 
 
 def test_an_environment_that_is_ready_is_used_as_it_is(tmp_path, monkeypatch):
-    if not shutil.which("true"):
-        pytest.skip("no `true` on this system")
-    monkeypatch.setattr(pack_liionpack, "_install_commands", lambda place, python: [["true"]])
+    def install(place, python):
+        return [["mkdir", "-p", str(python.parent)], ["ln", "-s", sys.executable, str(python)]]
+
+    monkeypatch.setattr(pack_liionpack, "_install_commands", install)
     first = prepare_environment(tmp_path)
-    first.parent.mkdir(parents=True)
-    first.symlink_to(shutil.which("true"))
     monkeypatch.setattr(pack_liionpack, "_install_commands", lambda place, python: pytest.fail("made again"))
 
     assert prepare_environment(tmp_path) == first

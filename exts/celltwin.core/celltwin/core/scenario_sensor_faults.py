@@ -87,12 +87,13 @@ def apply_sensor_faults(
     ndarray of shape (n_channels,)
         The newest values of sound sensors, as sent, to be given with the next block.
     """
+    held = np.full(len(channels), np.nan) if held is None else held.copy()
+    first, last = (block.time.min(), block.time.max()) if block.time.size else (0.0, 0.0)
     hits = [
         _Hit(fault=fault, number=number, columns=faulted_channels(fault, spec, channels))
         for number, fault in enumerate(faults)
-        if isinstance(fault, SensorFault)
+        if isinstance(fault, SensorFault) and fault.at <= last and first < fault.end
     ]
-    held = np.full(len(channels), np.nan) if held is None else held.copy()
     values, present = block.values.copy(), block.present.copy()
     scale = np.array([channel.scale for channel in channels])
     for row, time in enumerate(block.time):

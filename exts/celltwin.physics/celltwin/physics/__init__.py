@@ -19,7 +19,7 @@ from .scenario_result import (
     SimulationResult,
 )
 from .scenario_run import ScenarioRun, SimulationProgress, build_engine, simulate_scenario
-from .simulated_plant import PlantTruth, SimulatedPlant, plant_values, sensed_channels
+from .simulated_plant import PlantTruth, SimulatedPlant, group_channels, plant_values, sensed_channels
 from .varied_pack import FIDELITIES, build_varied_engine
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "build_varied_engine",
     "checkpoint_time",
     "draw_variation",
+    "group_channels",
     "load_cell_parameters",
     "open_circuit_voltage",
     "open_circuit_voltage_slope",

@@ -29,7 +29,7 @@ from .pack_simulation import PlantBlock, rest_block
 from .pack_variation import PackVariation, draw_variation
 from .parameters import load_cell_parameters
 
-__all__ = ["PlantTruth", "SimulatedPlant", "plant_values", "sensed_channels"]
+__all__ = ["PlantTruth", "SimulatedPlant", "group_channels", "plant_values", "sensed_channels"]
 
 _logger = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class SimulatedPlant:
         The pack; its data mappings say what is sent, and how.
     seed : int
         Seed of the cells' differences and of the sensors' noise.
-    fidelity : {"SPMe"}
+    fidelity : {"SPMe", "ECM"}
         Model of a cell.
     initial_soc : float
         Mean state of charge at the start [-].
@@ -315,7 +315,25 @@ def sensed_channels(spec: PackSpec) -> tuple[Channel, ...]:
     return tuple(channel for channel in known if (channel.quantity, channel.level) in _SENSED)
 
 
-def plant_values(spec: PackSpec, channels: tuple[Channel, ...], block: PlantBlock) -> Array:
+type ChannelGroups = tuple[tuple[str, Level, NDArray[np.int64], NDArray[np.int64]], ...]
+
+
+def group_channels(channels: tuple[Channel, ...]) -> ChannelGroups:
+    """Return quantity, level, columns and elements of the channels that are read together."""
+    places: dict[tuple[str, Level], tuple[list[int], list[int]]] = {}
+    for place, channel in enumerate(channels):
+        columns, elements = places.setdefault((channel.quantity, channel.level), ([], []))
+        columns.append(place)
+        elements.append(channel.element)
+    return tuple(
+        (quantity, level, np.array(columns, dtype=np.int64), np.array(elements, dtype=np.int64))
+        for (quantity, level), (columns, elements) in places.items()
+    )
+
+
+def plant_values(
+    spec: PackSpec, channels: tuple[Channel, ...], block: PlantBlock, *, groups: ChannelGroups | None = None
+) -> Array:
     """Return the true values [SI] of channels.
 
     Parameters
@@ -326,19 +344,16 @@ def plant_values(spec: PackSpec, channels: tuple[Channel, ...], block: PlantBloc
         What to read.
     block : PlantBlock
         What the pack did.
+    groups : tuple, optional
+        What :func:`group_channels` returns of the channels, for those who read them often.
 
     Returns
     -------
     ndarray of shape (n_steps, n_channels)
     """
     values = np.empty((block.time.size, len(channels)))
-    places: dict[tuple[str, Level], tuple[list[int], list[int]]] = {}
-    for place, channel in enumerate(channels):
-        columns, elements = places.setdefault((channel.quantity, channel.level), ([], []))
-        columns.append(place)
-        elements.append(channel.element)
-    for (quantity, level), (columns, elements) in places.items():
-        values[:, columns] = _of_level(spec, quantity, level, block)[:, np.array(elements, dtype=np.int64)]
+    for quantity, level, columns, elements in groups or group_channels(channels):
+        values[:, columns] = _of_level(spec, quantity, level, block)[:, elements]
     return values
 
 

@@ -37,11 +37,13 @@ class SimulatedSensors:
     """
 
     def __init__(self, spec: PackSpec, scenario: Scenario) -> None:
-        from celltwin.physics import sensed_channels
+        from celltwin.physics import group_channels, sensed_channels
         from celltwin.telemetry import Ingest
 
         self._spec, self._scenario, self._seed = spec, scenario, scenario.seed
         self._channels = sensed_channels(spec)
+        self._groups = group_channels(self._channels)
+        self._columns = tuple(channel.column for channel in self._channels)
         self._ingest = Ingest(spec)
         self._scale = np.array([channel.scale for channel in self._channels])
         self._offset = np.array([channel.offset for channel in self._channels])
@@ -52,12 +54,12 @@ class SimulatedSensors:
         """Return what the sensors say of a sample, checked as telemetry is."""
         from celltwin.physics import plant_values
 
-        true = plant_values(self._spec, self._channels, sample.block())
+        true = plant_values(self._spec, self._channels, sample.block(), groups=self._groups)
         # Noise belongs to a time, so that a resumed run has that of one which was never interrupted.
         random = np.random.default_rng([self._seed, 1, round(sample.time * _MILLISECONDS)])
         noisy = true + self._noise * random.standard_normal(true.shape)
         block = SampleBlock(
-            channels=tuple(channel.column for channel in self._channels),
+            channels=self._columns,
             time=np.array([sample.time]),
             values=(noisy - self._offset) / self._scale,
             present=np.ones(true.shape, dtype=bool),

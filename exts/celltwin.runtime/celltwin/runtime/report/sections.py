@@ -113,13 +113,29 @@ def _pack(evidence: Evidence) -> Section | None:
 
 
 def picture_of_pack(
-    spec: PackSpec, values: Array, quantity: str, *, ends: tuple[float, float] | None = None, title: str = ""
+    spec: PackSpec,
+    values: Array,
+    quantity: str,
+    *,
+    ends: tuple[float, float] | None = None,
+    title: str = "",
+    marked: tuple[int, ...] = (),
 ) -> str:
     """Return the pack with its cells coloured, as a PNG in base 64; without ``ends`` the scale fits the values."""
     low, high = ends or (None, None)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pack.png"
-        render_pack(spec, values, path, quantity=quantity, lowest=low, highest=high, title=title, size=PICTURE_SIZE)
+        render_pack(
+            spec,
+            values,
+            path,
+            quantity=quantity,
+            lowest=low,
+            highest=high,
+            title=title,
+            size=PICTURE_SIZE,
+            alarmed=marked,
+        )
         return base64.b64encode(path.read_bytes()).decode("ascii")
 
 

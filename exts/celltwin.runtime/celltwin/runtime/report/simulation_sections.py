@@ -6,7 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from celltwin.core import Array, Kind, Level, Scenario, ScenarioPlayer, find_quantity, load_scenario
+from celltwin.core import (
+    Array,
+    InternalShort,
+    Kind,
+    Level,
+    OpenWeld,
+    Scenario,
+    ScenarioPlayer,
+    WeakCell,
+    find_cells,
+    find_quantity,
+    load_scenario,
+)
 from celltwin.stage.heat_map import fit_range
 
 from .evidence import Evidence, Series
@@ -24,21 +36,26 @@ __all__ = [
 
 # Moments at which the pack is drawn.
 MOST_MOMENTS = 4
+LEAST_APART = 0.1  # of the run
+# Cells with faults that are marked in a picture.
+MOST_MARKED = 8
 MOST_SENSORS = 6
+MOST_LINES_NAMED = 3
 
 
 def build_simulation_sections(evidence: Evidence) -> list[Section]:
     """Return the sections of the report of a simulated scenario; those without content are left out."""
     scenario = load_scenario(evidence.folder / "scenario.toml")
     marks = tuple((fault.at, fault.title) for fault in scenario.faults)
+    cells, groups = _faulted(scenario, evidence)
     built = (
         _scenario(scenario),
-        _pack(evidence),
+        _pack(evidence, cells),
         _terminals(evidence, marks),
         _thermal(evidence, scenario, marks),
-        _groups(evidence, marks),
-        _charge(evidence),
-        _sharing(evidence),
+        _groups(evidence, marks, groups),
+        _charge(evidence, cells),
+        _sharing(evidence, cells),
         _balance(evidence),
         _sensors(evidence),
         _events(evidence),
@@ -147,51 +164,68 @@ def _scenario(scenario: Scenario) -> Section:
     return Section("The scenario", tuple(text for text in texts if text), (), tuple(tables))
 
 
-def _pack(evidence: Evidence) -> Section | None:
+def _pack(evidence: Evidence, faulted: tuple[int, ...]) -> Section | None:
     temperature = _series(evidence, "temperature", Level.CELL)
     soc = _series(evidence, "soc", Level.CELL)
     if temperature is None or soc is None:
         return None
     pictures = []
+    marked = faulted if len(faulted) <= MOST_MARKED else ()
+    words = " Red balls: cells with a fault." if marked else ""
     ends = fit_range(temperature.values.reshape(-1), "temperature")
     for index in _moments(temperature):
         values, when = temperature.values[index], temperature.time[index] / 60.0
         pictures.append(
             Picture(
                 caption=f"Temperature of every cell after {when:.0f} min; {np.ptp(values):.1f} K between the "
-                "coldest and the hottest. One scale for all moments.",
-                png=picture_of_pack(evidence.spec, values, "temperature", ends=ends, title=f"{when:.0f} min"),
+                f"coldest and the hottest. One scale for all moments.{words}",
+                png=picture_of_pack(
+                    evidence.spec, values, "temperature", ends=ends, title=f"{when:.0f} min", marked=marked
+                ),
             )
         )
     widest = int(np.argmax(np.ptp(soc.values, axis=1)))
     for index in sorted({widest, soc.time.size - 1}):
         values, when = soc.values[index], soc.time[index] / 60.0
-        words = "where it lies furthest apart" if index == widest else "at the end"
+        why = "where it lies furthest apart" if index == widest else "at the end"
         pictures.append(
             Picture(
-                caption=f"State of charge of every cell after {when:.0f} min, {words}: "
+                caption=f"State of charge of every cell after {when:.0f} min, {why}: "
                 f"{100 * values.min():.1f} to {100 * values.max():.1f} %. A scale of its own.",
-                png=picture_of_pack(evidence.spec, values, "soc", title=f"{when:.0f} min"),
+                png=picture_of_pack(evidence.spec, values, "soc", title=f"{when:.0f} min", marked=marked),
             )
         )
     return Section("The pack over time", (), tuple(pictures))
 
 
 def _moments(temperature: Series) -> list[int]:
-    """Return samples to draw: the first and the last, the hottest, and where the cells lie furthest apart."""
-    count = temperature.time.size
-    hottest = int(np.argmax(temperature.values.max(axis=1)))
-    widest = int(np.argmax(np.ptp(temperature.values, axis=1)))
-    chosen = list(dict.fromkeys([0, hottest, count - 1, widest]))
-    for share in (0.5, 0.25, 0.75):
-        if len(chosen) < MOST_MOMENTS:
-            chosen = list(dict.fromkeys([*chosen, int(share * (count - 1))]))
-    # Two moments that nobody could tell apart are one.
-    shown: list[int] = []
-    for index in sorted(chosen):
-        if not shown or temperature.time[index] - temperature.time[shown[-1]] > 0.02 * temperature.time[-1]:
-            shown.append(index)
-    return shown
+    """Return samples to draw: the hottest, the last, where the cells lie furthest apart, and some between."""
+    last = temperature.time.size - 1
+    wanted = [
+        int(np.argmax(temperature.values.max(axis=1))),
+        last,
+        int(np.argmax(np.ptp(temperature.values, axis=1))),
+        *(round(share * last) for share in (1 / 3, 2 / 3, 1 / 6, 1 / 2, 0.0)),
+    ]
+    chosen: list[int] = []
+    for index in wanted:
+        # Two moments that nobody could tell apart are one.
+        apart = np.abs(temperature.time[chosen] - temperature.time[index]) >= LEAST_APART * temperature.time[last]
+        if len(chosen) < MOST_MOMENTS and apart.all():
+            chosen.append(index)
+    return sorted(chosen)
+
+
+def _faulted(scenario: Scenario, evidence: Evidence) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the cells that faults of a few cells name, and the groups of all cells with a fault."""
+    cells: list[int] = []
+    groups: list[int] = []
+    for fault in scenario.faults:
+        if isinstance(fault, InternalShort | OpenWeld | WeakCell):
+            found = find_cells(fault.target, evidence.spec)
+            groups += (found // evidence.spec.parallel).tolist()
+            cells += found.tolist() if found.size <= MOST_MARKED else []
+    return tuple(dict.fromkeys(cells)), tuple(dict.fromkeys(groups))
 
 
 def _terminals(evidence: Evidence, marks: Marks) -> Section | None:
@@ -235,14 +269,14 @@ def _flowing(coolant: Series | None, flow: Series | None) -> Array | None:
     return np.where(flow.values > 0.0, coolant.values, np.nan)
 
 
-def _groups(evidence: Evidence, marks: Marks) -> Section | None:
+def _groups(evidence: Evidence, marks: Marks, faulted: tuple[int, ...]) -> Section | None:
     voltage, soc = _series(evidence, "voltage", Level.GROUP), _series(evidence, "soc", Level.CELL)
     if voltage is None or soc is None:
         return None
     ids = evidence.spec.element_ids(Level.GROUP)
     low = int(np.argmin(voltage.values.min(axis=0)))
     high = int(np.argmax(voltage.values.max(axis=0)))
-    marked = tuple(dict.fromkeys((low, high)))
+    marked = tuple(dict.fromkeys((*faulted, low, high)))[:MOST_LINES_NAMED]
     pictures = (
         Picture(
             f"Voltage of the series groups; {ids[low]} goes lowest, {ids[high]} highest.",
@@ -253,25 +287,28 @@ def _groups(evidence: Evidence, marks: Marks) -> Section | None:
     return Section("Series groups", (), pictures)
 
 
-def _charge(evidence: Evidence) -> Section | None:
+def _charge(evidence: Evidence, faulted: tuple[int, ...]) -> Section | None:
     soc = _series(evidence, "soc", Level.CELL)
     if soc is None:
         return None
     ids = evidence.spec.element_ids(Level.CELL)
     low = int(np.argmin(soc.values.min(axis=0)))
     high = int(np.argmax(soc.values.max(axis=0)))
-    svg = draw_range(soc.time, soc.values, ids, "soc", tuple(dict.fromkeys((low, high))), "cell")
-    return Section("State of charge", (), (Picture("Envelope of all cells, the lowest and the highest by name.", svg),))
+    marked = tuple(dict.fromkeys((*faulted, low, high)))[:MOST_LINES_NAMED]
+    svg = draw_range(soc.time, soc.values, ids, "soc", marked, "cell")
+    words = ", ".join(ids[index] for index in marked)
+    return Section("State of charge", (), (Picture(f"Envelope of all cells, and by name {words}.", svg),))
 
 
-def _sharing(evidence: Evidence) -> Section | None:
+def _sharing(evidence: Evidence, faulted: tuple[int, ...]) -> Section | None:
     current = _series(evidence, "current", Level.CELL)
     if current is None or evidence.spec.parallel < 2:
         return None
     spec, ids = evidence.spec, evidence.spec.element_ids(Level.CELL)
     groups = current.values.reshape(current.time.size, spec.n_groups, spec.parallel)
     apart = np.abs(groups - groups.mean(axis=2, keepdims=True)).reshape(current.values.shape)
-    marked = tuple(int(index) for index in np.argsort(-apart.max(axis=0), kind="stable")[:2])
+    furthest = np.argsort(-apart.max(axis=0), kind="stable")[:2].tolist()
+    marked = tuple(dict.fromkeys((*faulted, *furthest)))[:MOST_LINES_NAMED]
     worst = int(np.argmax(apart.max(axis=0)))
     step = int(np.argmax(apart[:, worst]))
     text = (

@@ -11,6 +11,7 @@ from celltwin.core import SECONDS_PER_HOUR, Array, ModelError, SettingsError
 
 from .abuse_cells import CellAbuse
 from .ageing_cells import CellAgeing
+from .ageing_diffusion import couple_diffusion
 from .ageing_state import lithium_loss
 from .cell_fields import CellConstants, CellState, CircuitWork, GroupConstants, allocate_cells
 from .cell_kernels import FARADAY
@@ -125,6 +126,8 @@ class PackPhysics:
 
         if not np.isfinite(network.heat_capacity).all() or (network.heat_capacity <= 0.0).any():
             raise ModelError("the heat capacity of a cell is not positive", remedy="Correct the pack's cell")
+        if options.ageing is not None and isinstance(model, CellModel):
+            model = couple_diffusion(model, options.ageing)
         self.model, self.network, self.grid, self.options = model, network, grid, options
         self.circuit = CircuitArrays(network, plant_tree(network.circuit, grid.padded), grid)
         self.heat = HeatArrays(network, grid, model.thermal, model.reference_temperature)

@@ -97,8 +97,10 @@ def cluster(shared):
 
 
 def test_a_task_that_kills_its_workers_ends_and_the_others_are_done(cluster):
+    cluster.add_node(num_cpus=1, object_store_memory=OBJECT_STORE)
     executor = open_executor(cluster.address)
     try:
+        assert executor.workers == 2
         executor.submit(Task(key="poison", function="ray_functions:die", retries=1))
         for number in range(4):
             executor.submit(Task(key=str(number), function="ray_functions:square", arguments=(number,)))

@@ -26,6 +26,9 @@ class CampaignConsole:
     """
 
     def __init__(self, console: Console | None = None) -> None:
+        # The last two are for later: Kit's loop should not wait for their import when it runs.
+        import rich.progress
+        import rich.table  # noqa: F401
         from rich.console import Console
 
         self._console = console or Console(stderr=True, highlight=False)

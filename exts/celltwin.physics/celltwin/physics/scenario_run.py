@@ -231,7 +231,7 @@ def simulate_scenario(
         The scenario.
     seed : int, optional
         Seed of everything random; the scenario's own where absent.
-    fidelity : {"SPMe"}
+    fidelity : {"SPMe", "ECM"}
         Cell model.
     options : EngineOptions, optional
         Step, resolution, and models of ageing, abuse and mechanics.
@@ -321,7 +321,7 @@ def build_engine(
     ----------
     player : ScenarioPlayer
         The scenario: state of charge, temperature, and how the cells differ.
-    fidelity : {"SPMe"}
+    fidelity : {"SPMe", "ECM"}
         Cell model.
     options : EngineOptions, optional
         As for :func:`simulate_scenario`.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from celltwin.core import PackSpec, SettingsError
+from celltwin.core import PackSpec
 
 from .pack_variation import PackVariation
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FIDELITIES", "build_varied_engine"]
 
-FIDELITIES = ("SPMe",)
+FIDELITIES = ("SPMe", "ECM")
 
 
 def build_varied_engine(
@@ -36,7 +35,7 @@ def build_varied_engine(
         The pack.
     variation : PackVariation
         Capacity, whole series resistance and state of charge of the cells.
-    fidelity : {"SPMe"}
+    fidelity : {"SPMe", "ECM"}
         Model of a cell.
     temperature : float, optional
         Of every cell at the start [K]; that of the coolant's inlet, or of the air, where absent.
@@ -50,12 +49,9 @@ def build_varied_engine(
     ModelError, SettingsError, SpecError
         If the cell's parameters, the fidelity or the busbar's material are unknown.
     """
-    from .engine import CellPopulation, PackEngine, build_cell_model, build_network
-    from .engine.heat_paths import thermal_model
+    from .engine import CellPopulation, PackEngine, build_network
+    from .engine.pack_build import model_cell
 
-    if fidelity not in FIDELITIES:
-        raise SettingsError(f"fidelity = {fidelity!r} is unknown", remedy=f"Use {' or '.join(FIDELITIES)}")
-    model = build_cell_model(spec.cell.parameter_set)
     cells = CellPopulation(
         capacity_scale=variation.capacity_scale,
         resistance=variation.resistance,
@@ -63,5 +59,5 @@ def build_varied_engine(
         temperature=spec.cooling.inlet_temperature if temperature is None else temperature,
     )
     # The variation holds all of a cell's series resistance, the model's own among it.
-    bare = replace(model, contact_resistance=0.0, thermal=thermal_model(spec))
+    bare = model_cell(spec, fidelity, contact_resistance=0.0)
     return PackEngine(bare, build_network(spec), cells=cells, options=options, device=device)

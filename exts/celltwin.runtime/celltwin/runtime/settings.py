@@ -39,7 +39,7 @@ class TwinSettings:
     duty : str
         Duty of the simulated plant.
     fidelity : str
-        Cell model of the simulated plant: ``SPMe``.
+        Cell model of the simulated plant: ``SPMe`` or ``ECM``.
     seed : int
         Seed of everything random.
     quantity : str

@@ -158,13 +158,10 @@ def _simulate(
     *,
     resume_at: float | None,
 ) -> tuple[SimulationResult, RunFolder]:
-    import warp
-
     from celltwin.physics import remove_checkpoint, simulate_scenario
     from celltwin.physics.engine import EngineOptions
     from celltwin.telemetry import HistoryWriter
 
-    warp.config.quiet = True  # kernels are compiled and loaded without a line for each
     period = settings.sample_period or sample_period(scenario)
     sensors = SimulatedSensors(spec, scenario)
     history = HistoryWriter(folder.history, spec, resume_at=resume_at)

@@ -8,13 +8,45 @@ import numpy as np
 
 from celltwin.core import PackSpec, SettingsError
 
+from ..varied_pack import FIDELITIES
+from .cell_model import CellModel, EquivalentCircuitModel
 from .cell_model_builder import build_cell_model
 from .engine_options import CellPopulation, EngineOptions
+from .equivalent_circuit import build_equivalent_circuit
 from .heat_paths import thermal_model
 from .network_builder import build_network
 from .pack_engine import PackEngine
 
-__all__ = ["build_pack_engine"]
+__all__ = ["build_pack_engine", "model_cell"]
+
+
+def model_cell(
+    spec: PackSpec, fidelity: str = "SPMe", *, contact_resistance: float | None = None
+) -> CellModel | EquivalentCircuitModel:
+    """Return the model of a pack's cell, with the heat of the pack's declaration.
+
+    Parameters
+    ----------
+    spec : PackSpec
+        The pack.
+    fidelity : {"SPMe", "ECM"}
+        Single-particle model with electrolyte, or an equivalent circuit fitted to pulses of it.
+    contact_resistance : float, optional
+        Ohmic resistance beside electrodes and electrolyte [ohm]; that of the parameter set where absent.
+
+    Raises
+    ------
+    SettingsError
+        If the fidelity is unknown.
+    ModelError
+        If the cell's parameters are unknown or not physical.
+    """
+    if fidelity not in FIDELITIES:
+        raise SettingsError(f"fidelity = {fidelity!r} is unknown", remedy=f"Use {' or '.join(FIDELITIES)}")
+    model = replace(build_cell_model(spec.cell.parameter_set), thermal=thermal_model(spec))
+    if contact_resistance is not None:
+        model = replace(model, contact_resistance=contact_resistance)
+    return model if fidelity == "SPMe" else build_equivalent_circuit(model)
 
 
 def build_pack_engine(
@@ -36,8 +68,8 @@ def build_pack_engine(
         How the cells differ; arrays are of one pack and repeated for each copy.
     options : EngineOptions, optional
         Numerics and further physics.
-    fidelity : {"SPMe"}
-        Model of the cells.
+    fidelity : {"SPMe", "ECM"}
+        Model of the cells; the second is an equivalent circuit fitted to pulses of the first.
     copies : int
         Such packs side by side, each by itself.
     device : str, optional
@@ -50,9 +82,7 @@ def build_pack_engine(
     ModelError
         If the cell's parameters are unknown or not physical.
     """
-    if fidelity != "SPMe":
-        raise SettingsError(f"fidelity = {fidelity!r} is unknown", remedy="Choose SPMe")
-    model = replace(build_cell_model(spec.cell.parameter_set), thermal=thermal_model(spec))
+    model = model_cell(spec, fidelity)
     population = cells or CellPopulation()
     if copies > 1:
         repeated = {

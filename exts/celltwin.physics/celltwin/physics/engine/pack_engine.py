@@ -26,6 +26,7 @@ from .lanes import lane_functions
 from .launching import RecordingLauncher
 from .pack_network import PackNetwork
 from .pack_physics import Attempt, PackPhysics, PackState, StepArrays
+from .start_warp import start_warp
 
 __all__ = ["PackEngine"]
 
@@ -76,6 +77,7 @@ class PackEngine:
     ) -> None:
         import warp as wp
 
+        start_warp()
         self.options = options or EngineOptions()
         population = cells or CellPopulation()
         circuit = network.circuit

@@ -13,6 +13,7 @@ from celltwin.core import Array, ModelError, ShapeError, freeze
 from .abuse_kernels import ABUSE_ROWS, abuse_constants, fresh_abuse_rows, make_abuse_kernels
 from .abuse_model import AbuseModel
 from .lanes import lane_functions
+from .start_warp import start_warp
 
 __all__ = ["ONSET_RATE", "OvenCell", "OvenHistory", "find_onset", "oven_cell_cylindrical", "simulate_oven_test"]
 
@@ -270,7 +271,7 @@ class _Reactor:
     def __init__(self, model: AbuseModel, cell: OvenCell, n_cells: int, step: float) -> None:
         import warp as wp
 
-        wp.config.quiet = True
+        start_warp()
         self._warp, self._n_cells = wp, n_cells
         lanes = lane_functions(8)
         self._kernel = make_abuse_kernels(lanes).advance_abuse

@@ -29,6 +29,7 @@ HEAVY = {
     "pyarrow",
     "pybamm",
     "pyvista",
+    "ray",
     "torch",
     "vtk",
     "vtkmodules",

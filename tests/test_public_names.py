@@ -18,7 +18,18 @@ GOLDEN = ROOT / "tests/golden/public_names.json"
 PACKAGES = sorted(path.parent.name for path in (ROOT / "exts").glob("celltwin.*/celltwin/*/__init__.py"))
 
 # What an import of celltwin must not bring: Kit, and libraries that take a second or more to load.
-UNWANTED = ["carb", "matplotlib", "omni.ui", "omni.kit", "onnxruntime", "physicsnemo", "pybamm", "pyvista", "torch"]
+UNWANTED = [
+    "carb",
+    "matplotlib",
+    "omni.ui",
+    "omni.kit",
+    "onnxruntime",
+    "physicsnemo",
+    "pybamm",
+    "pyvista",
+    "ray",
+    "torch",
+]
 
 PROBE = """
 import importlib, json, sys

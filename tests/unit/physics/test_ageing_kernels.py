@@ -261,7 +261,23 @@ def test_gradients_agree_with_finite_differences(lgm50: CellModel, okane: Ageing
         with tape:
             for before, after, out in zip(rows[:-1], rows[1:], outputs, strict=True):
                 ageing.launch(
-                    TapedLauncher("cpu"), 600.0, CellField(grid, fill=1.0), *fields.values(), salt, before, after, *out
+                    TapedLauncher("cpu"),
+                    600.0,
+                    CellField(grid, fill=1.0),
+                    fields["temperature"],
+                    fields["current"],
+                    fields["potential_negative"],
+                    fields["surface_negative"],
+                    fields["surface_positive"],
+                    fields["mean_negative"],
+                    fields["mean_positive"],
+                    salt,
+                    before,
+                    after,
+                    out[0],
+                    out[1],
+                    out[2],
+                    out[3],
                 )
         end = rows[-1].read()[:, 0]
         weights = np.array([1e8, 1e2, 1e4, 1e4, 1e4, 1e3])

@@ -69,4 +69,4 @@ def test_unknown_mechanisms_are_refused(choice: dict[str, str]) -> None:
     import pybamm
 
     with pytest.raises(ModelError, match=next(iter(choice.values()))):
-        build_ageing_model(pybamm.ParameterValues("OKane2022"), **choice)  # type: ignore[arg-type]
+        build_ageing_model(pybamm.ParameterValues("OKane2022"), **choice)

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from celltwin.core import SECONDS_PER_HOUR, Array, PackSpec
+from celltwin.core import SECONDS_PER_HOUR, Array, CelltwinError, PackSpec
 from tools.bench.figures import Figures, main
 from tools.bench.pack_speed import build_engine, reference_pack
 
@@ -177,7 +177,7 @@ def balance_cycle(engine: PackEngine, spec: PackSpec, cycle: Sequence[tuple[floa
 
 def chemical_energy(engine: PackEngine) -> Array:
     """Return the enthalpy of the lithium in each cell's particles, of shape (n_cells,) [J]."""
-    model, scale = engine.model, engine.read_cells("capacity_scale")
+    model, scale = _particle_model(engine), engine.read_cells("capacity_scale")
     energy = np.zeros(engine.n_cells)
     for side, electrode in (("negative", model.negative), ("positive", model.positive)):
         profile = engine.read_cells(f"shells_{side}")
@@ -186,9 +186,18 @@ def chemical_energy(engine: PackEngine) -> Array:
     return energy
 
 
+def _particle_model(engine: PackEngine) -> CellModel:
+    """Return the engine's cell model, which must have particles: an equivalent circuit has no chemical energy."""
+    from celltwin.physics.engine import CellModel
+
+    if not isinstance(engine.model, CellModel):
+        raise CelltwinError("an equivalent circuit has no chemical energy", remedy="Balance a physical cell model")
+    return engine.model
+
+
 def _lithium(engine: PackEngine) -> Array:
     """Return the lithium in each cell's particles, of shape (n_cells,) [A.s]."""
-    model, scale = engine.model, engine.read_cells("capacity_scale")
+    model, scale = _particle_model(engine), engine.read_cells("capacity_scale")
     total = np.zeros(engine.n_cells)
     for side, electrode in (("negative", model.negative), ("positive", model.positive)):
         total += _full_charge(model, electrode) * scale * engine.read_cells(f"shells_{side}").mean(axis=0)

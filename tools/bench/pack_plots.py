@@ -63,7 +63,10 @@ def plot_scaling(
     taken.append(max(0.0, 1e6 * profile.step - sum(taken)))
     right.barh(names[::-1], taken[::-1], color=CELLS)
     right.bar_label(right.containers[0], fmt="%.0f", padding=3)
-    right.set(xlabel="Time in a step of 2,800 cells [µs]", title=f"Where a step of {1e6 * profile.step:.0f} µs goes")
+    right.set(
+        xlabel="Processor time in a step of 2,800 cells [µs]",
+        title=f"Where a step of {1e6 * profile.step:,.0f} µs goes",
+    )
     right.margins(x=0.12)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)

@@ -25,8 +25,7 @@ from tools.bench.pack_energy import balance_cycle
 def test_random_packs_keep_the_laws_of_kirchhoff(cell_model, small_pack, seed):
     random = np.random.default_rng(seed)
     feed = str(random.choice(["plate", "same", "opposite"]))
-    busbar = replace(small_pack.busbar, feed=feed) if feed != "same" else small_pack.busbar
-    network = build_network(replace(small_pack, busbar=busbar))
+    network = build_network(replace(small_pack, busbar=replace(small_pack.busbar, feed=feed)))
     for _ in range(int(random.integers(0, 3))):
         network = combine_networks([network, network], kind=str(random.choice(["series", "parallel"])))
     n_cells = network.circuit.n_cells

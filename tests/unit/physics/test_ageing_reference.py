@@ -70,8 +70,8 @@ def test_a_step_of_ageing_is_pybamms(
 
     values = pybamm.ParameterValues("OKane2022")
     chosen = {"sei": sei, "plating": plating, "loss": loss}
-    reference = simulate_ageing(values, experiment, temperature=temperature, **chosen)
-    model = build_ageing_model(values, **chosen)  # type: ignore[arg-type]
+    reference = simulate_ageing(values, experiment, temperature=temperature, **chosen)  # type: ignore[arg-type]
+    model = build_ageing_model(values, **chosen)
 
     state = age_along(model, lgm50, reference.operating, sample_every=1000).states[-1]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import platform
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from ..settings import REPOSITORY
+from ..versions import library_versions
 
 __all__ = ["software_entry"]
 
@@ -25,17 +25,10 @@ def software_entry() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "libraries": {name: found for name in LIBRARIES if (found := _version(name))},
+        "libraries": library_versions(LIBRARIES),
         "code": _digest(file for package in PACKAGES for file in _package_files(package)),
         "parameters": _digest(sorted((REPOSITORY / "data/parameters").glob("*.json"))),
     }
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def _package_files(package: str) -> list[Path]:

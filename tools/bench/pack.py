@@ -189,7 +189,7 @@ def _measure_reference(figures: Figures, spec: PackSpec, windows: int) -> tuple[
     figures.add("a launch of next to nothing", 1e6 * profile.launch, "us")
     figures.add("memory moved for each cell and step, at least", profile.moved / engine.n_cells, "B")
     share = profile.moved / profile.step / profile.bandwidth
-    figures.add("share of the memory bandwidth of one thread", 100.0 * share, "%")
+    figures.add("share of what one thread can move in as much memory", 100.0 * share, "%")
     return median, profile
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from celltwin.core import Array
+from tools.bench.pack_speed import array_bytes
 
 if TYPE_CHECKING:
     from celltwin.physics.engine import PackEngine
@@ -55,7 +56,7 @@ class StepProfile:
     launch : float
         Time of one launch of next to nothing [s].
     bandwidth : float
-        Of the device's memory, measured by a copy much larger than its caches [B/s].
+        That copies within as much memory as the engine's arrays reach, from caches where they fit [B/s].
     """
 
     kernels: tuple[KernelTime, ...]
@@ -118,23 +119,36 @@ def profile_step(engine: PackEngine, current: Array) -> StepProfile:
         kernels=tuple(sorted(kernels, key=lambda kernel: -kernel.seconds)),
         step=whole,
         launch=_launch_time(engine.device),
-        bandwidth=measure_bandwidth(engine.device),
+        bandwidth=measure_bandwidth(engine.device, array_bytes(engine)),
     )
 
 
-def measure_bandwidth(device: str, *, size: int = 2**25) -> float:
-    """Return the bytes a second that a copy of ``size`` numbers reads and writes, on one thread of a CPU or a GPU."""
+def measure_bandwidth(device: str, size: int) -> float:
+    """Return the bytes a second that copies within a working set of some bytes read and write.
+
+    Parameters
+    ----------
+    device : str
+        Warp's name of the device; one thread of a CPU.
+    size : int
+        Bytes of the working set: what fits into a cache is copied there.
+    """
     import warp as wp
 
-    source, target = (wp.full(size, 1.0, dtype=wp.float64, device=device) for _ in range(2))
+    count = max(1024, size // 16)
+    source, target = (wp.full(count, 1.0, dtype=wp.float64, device=device) for _ in range(2))
+    repeats = max(1, int(1e8) // (16 * count))
+    on_cpu = wp.get_device(device).is_cpu
+    clock = time.thread_time if on_cpu else time.perf_counter
     best = np.inf
-    for _ in range(4):
+    for _ in range(5):
         wp.synchronize_device(device)
-        begun = time.perf_counter()
-        wp.copy(target, source)
+        begun = clock()
+        for _ in range(repeats):
+            wp.copy(target, source)
         wp.synchronize_device(device)
-        best = min(best, time.perf_counter() - begun)
-    return 2.0 * 8.0 * size / best
+        best = min(best, clock() - begun)
+    return float(repeats * 16 * count / best)
 
 
 @contextmanager

@@ -52,6 +52,11 @@ def test_a_population_of_another_size_is_refused(start):
         start(soc=np.full(3, 0.5))
 
 
+def test_an_empty_group_is_refused(string_network):
+    with pytest.raises(ModelError, match="empty group"):
+        string_network(2, 0)
+
+
 @pytest.mark.parametrize("step", [0.0, -1.0, NAN, 1e3])
 def test_a_step_without_sense_is_refused(step):
     with pytest.raises(SettingsError, match="step = "):

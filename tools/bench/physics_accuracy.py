@@ -109,11 +109,7 @@ def _add_figures(figures: Figures, outcomes: list[Outcome]) -> None:
         errors = np.array([outcome.error(name, reference, quantity) for outcome in outcomes])
         if np.isnan(errors).all():
             continue
-        worst = int(np.nanargmax(errors))
-        place = outcomes[worst].case.temperature - ZERO_CELSIUS
-        figures.add(
-            f"{head}: {quantity}, {name} - {reference}, at {place:.0f} degC", errors[worst], unit, target=target
-        )
+        figures.add(f"{head}: {quantity}, {name} - {reference}", float(np.nanmax(errors)), unit, target=target)
 
 
 def _by_rate(outcome: Outcome) -> tuple[str, str] | None:

@@ -5,6 +5,8 @@ from .cell_model_builder import build_cell_model
 from .engine_history import EngineHistory
 from .engine_options import CellPopulation, Drive, DriveKind, EngineOptions
 from .engine_state import EngineState, load_state, save_state
+from .equivalent_circuit import build_equivalent_circuit
+from .equivalent_circuit_fit import CircuitFit, fit_equivalent_circuit, simulate_equivalent_circuit
 from .mechanics import MechanicsResult, evaluate_mechanics
 from .mechanics_gauge import StrainGauge, calibrate_gauge, read_gauge
 from .mechanics_model import CanForm, LayerForm, MechanicsModel, PressStacks
@@ -19,6 +21,7 @@ __all__ = [
     "CellModel",
     "CellPopulation",
     "Circuit",
+    "CircuitFit",
     "Drive",
     "DriveKind",
     "ElectrodeModel",
@@ -36,16 +39,19 @@ __all__ = [
     "StrainGauge",
     "ThermalModel",
     "build_cell_model",
+    "build_equivalent_circuit",
     "build_mechanics_model",
     "build_network",
     "build_pack_engine",
     "calibrate_gauge",
     "combine_networks",
     "evaluate_mechanics",
+    "fit_equivalent_circuit",
     "load_state",
     "module_stacks",
     "pack_mechanics",
     "read_gauge",
     "repeat_network",
     "save_state",
+    "simulate_equivalent_circuit",
 ]

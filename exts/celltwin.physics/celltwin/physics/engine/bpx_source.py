@@ -56,8 +56,9 @@ def read_bpx(path: Path, content: bytes) -> tuple[dict[str, Any], Callable[[], p
 
         try:
             with warnings.catch_warnings():
-                # bpx tells of old schema versions and of absent voltage limits; both are settled below.
-                warnings.simplefilter("ignore", UserWarning)
+                # Of old schema versions and absent voltage limits, and PyBaMM's of its own use of pydantic.
+                for category in (UserWarning, DeprecationWarning):
+                    warnings.simplefilter("ignore", category)
                 values = pybamm.ParameterValues.create_from_bpx(path)
         except (ValueError, KeyError, TypeError, NotImplementedError, AttributeError) as error:
             raise ModelError(

@@ -52,7 +52,7 @@ def load_cell_model(name: str, key: str) -> CellModel | None:
         return None
     path = _path(name, key)
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             arrays = {entry: archive[entry] for entry in archive.files}
         numbers = json.loads(bytes(arrays.pop("numbers")).decode())
         return _put_together(numbers, arrays)

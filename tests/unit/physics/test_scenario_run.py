@@ -239,3 +239,37 @@ def test_many_cells_past_a_limit_are_counted_and_a_dozen_named(spec):
 def test_a_sample_period_below_the_step_is_refused(spec):
     with pytest.raises(SettingsError, match="shorter than the engine's step of 1 s"):
         start(spec, REST, sample_period=0.5)
+
+
+def test_the_heat_that_is_made_is_given_off_or_stored(spec):
+    result = simulate_scenario(spec, scenario(DISCHARGE, soc=0.9), device="cpu")
+    balance = result.balance
+
+    assert balance["generated_Wh"] > 0.1
+    assert abs(balance["missing_heat"]) < 1e-5
+    # What the cells deliver is what leaves the terminals, links taken away.
+    links = (spec.n_series - 1) * spec.busbar.link_resistance * spec.capacity**2 * 300.0 / 3600.0
+    assert balance["electrical_Wh"] - links == pytest.approx(result.figures.energy["discharged"], rel=1e-3)
+
+
+def test_a_cell_that_runs_away_is_told_and_loses_its_connection(spec, tmp_path):
+    text = (
+        'name = "x"\n[initial]\nsoc = 1.0\n[physics]\nabuse = "hu_2020_nmc"\n'
+        '[[steps]]\nkind = "rest"\nlongest = "3 min"\n'
+        '[[faults]]\nkind = "internal_short"\ntarget = "cell:5"\nresistance = 0.1\n'
+    )
+    player = ScenarioPlayer(parse_scenario(text), spec)
+    run = ScenarioRun(build_engine(player, device="cpu"), player)
+    while not run.finished:
+        last = run.advance()
+    save_checkpoint(tmp_path, run)
+
+    told = [event for event in run.events.log if event.kind == "runaway"]
+    assert told[0].message.startswith("thermal runaway: reactions warm the cell by 1 K/s")
+    assert {event.element for event in told} == {"M01.G02.C02"}
+    assert last.cell_temperature[5] > 500.0
+    np.testing.assert_array_equal(np.flatnonzero(run.lost), [5])
+    assert run.engine.read_cells("connected")[5] == 0.0
+    again = ScenarioRun(build_engine(player, device="cpu"), player)
+    restore_checkpoint(tmp_path, again)
+    np.testing.assert_array_equal(np.flatnonzero(again.lost), [5])

@@ -32,7 +32,7 @@ from .pack_spec import (
 )
 from .quantities import QUANTITIES, Kind, Level, Quality, Quantity, find_quantity
 from .readings import Alarm, PackState, Reading, ReadingKey, Severity
-from .scenario import AmbientSpec, CoolantSpec, InitialSpec, Scenario, scenario_entry
+from .scenario import AmbientSpec, CoolantSpec, InitialSpec, PhysicsSpec, Scenario, scenario_entry
 from .scenario_faults import (
     CoolantLoss,
     InternalShort,
@@ -120,6 +120,7 @@ __all__ = [
     "PackObservation",
     "PackSpec",
     "PackState",
+    "PhysicsSpec",
     "Plant",
     "PlantError",
     "PowerStep",

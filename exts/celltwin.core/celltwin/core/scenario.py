@@ -16,7 +16,7 @@ from .scenario_faults import ScenarioFault
 from .scenario_steps import LoadStep, RepeatStep, ScenarioStep
 from .spec_fields import check_fields, spec_field
 
-__all__ = ["AmbientSpec", "CoolantSpec", "InitialSpec", "Scenario", "scenario_entry"]
+__all__ = ["AmbientSpec", "CoolantSpec", "InitialSpec", "PhysicsSpec", "Scenario", "scenario_entry"]
 
 SECONDS_PER_DAY = 86400.0
 # More steps than this, repeats written out, are a mistake.
@@ -129,6 +129,18 @@ class CoolantSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PhysicsSpec:
+    """Physics that a scenario needs beside electrochemistry, circuit and heat."""
+
+    abuse: str = spec_field("Set of constants of thermal runaway, such as hu_2020_nmc; none where empty.", default="")
+    open_on_runaway: bool = spec_field(
+        "Whether a cell that runs away loses its connection, by its interrupt device or its bond.", default=True
+    )
+    ageing: str = spec_field("Set of ageing parameters, such as okane_2022; none where empty.", default="")
+    mechanics: bool = spec_field("Whether cells swell and press on each other.", default=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scenario:
     """What is asked of a pack, where it stands, and what breaks; one declaration for simulation, twin and tests."""
 
@@ -142,6 +154,7 @@ class Scenario:
     initial: InitialSpec
     ambient: AmbientSpec = AmbientSpec()
     coolant: CoolantSpec = CoolantSpec()
+    physics: PhysicsSpec = PhysicsSpec()
     steps: tuple[ScenarioStep, ...] = ()
     faults: tuple[ScenarioFault, ...] = ()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import SpecError
-from .scenario import AmbientSpec, CoolantSpec, InitialSpec, Scenario, scenario_entry
+from .scenario import AmbientSpec, CoolantSpec, InitialSpec, PhysicsSpec, Scenario, scenario_entry
 from .scenario_faults import FAULT_KINDS, ScenarioFault
 from .scenario_steps import (
     ChargeStep,
@@ -47,7 +47,12 @@ _STEP_KINDS: dict[str, type[LoadStep]] = {
         SolarStep,
     )
 }
-_SECTIONS: dict[str, type] = {"initial": InitialSpec, "ambient": AmbientSpec, "coolant": CoolantSpec}
+_SECTIONS: dict[str, type] = {
+    "initial": InitialSpec,
+    "ambient": AmbientSpec,
+    "coolant": CoolantSpec,
+    "physics": PhysicsSpec,
+}
 # Columns of a profile's CSV file: field, and factor to SI.
 _COLUMNS = {
     "time_s": ("time", 1.0),

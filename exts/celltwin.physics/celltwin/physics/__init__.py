@@ -10,6 +10,7 @@ from .parameter_sets import build_cell_parameters, rebuild_cell_parameters
 from .parameters import CellParameters, Override, load_cell_parameters, open_circuit_voltage, open_circuit_voltage_slope
 from .scenario_checkpoint import checkpoint_time, remove_checkpoint, restore_checkpoint, save_checkpoint
 from .scenario_conditions import ScenarioConditions
+from .scenario_engine import build_engine
 from .scenario_events import ScenarioEvents
 from .scenario_result import (
     Extreme,
@@ -18,7 +19,7 @@ from .scenario_result import (
     SimulationFigures,
     SimulationResult,
 )
-from .scenario_run import ScenarioRun, SimulationProgress, build_engine, simulate_scenario
+from .scenario_run import ScenarioRun, SimulationProgress, simulate_scenario
 from .simulated_plant import PlantTruth, SimulatedPlant, group_channels, plant_values, sensed_channels
 from .varied_pack import FIDELITIES, build_varied_engine
 

@@ -7,6 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from celltwin.core import PackObservation, RecordingError, ScenarioProgress
 
 if TYPE_CHECKING:
@@ -16,7 +18,20 @@ __all__ = ["checkpoint_time", "remove_checkpoint", "restore_checkpoint", "save_c
 
 CHECKPOINT_FILE = "checkpoint.json"
 _FORMAT = "celltwin checkpoint 1"
-_KEYS = {"scenario", "pack", "cells", "model", "step", "engine", "progress", "seen", "events", "figures", "extra"}
+_KEYS = {
+    "scenario",
+    "pack",
+    "cells",
+    "model",
+    "step",
+    "engine",
+    "progress",
+    "seen",
+    "events",
+    "figures",
+    "extra",
+    "lost",
+}
 
 
 def save_checkpoint(folder: Path, run: ScenarioRun, extra: dict[str, Any] | None = None) -> None:
@@ -48,6 +63,8 @@ def save_checkpoint(folder: Path, run: ScenarioRun, extra: dict[str, Any] | None
         "seen": asdict(run.seen),
         "events": run.events.state(),
         "figures": run.figures.state(),
+        "lost": np.flatnonzero(run.lost).tolist(),
+        "start_temperature": run.start_temperature.tolist(),
         "extra": extra or {},
     }
     try:
@@ -90,6 +107,9 @@ def restore_checkpoint(folder: Path, run: ScenarioRun) -> dict[str, Any]:
     run.seen = PackObservation(**found["seen"])
     run.events.restore(found["events"])
     run.figures.restore(found["figures"])
+    run.lost[:] = False
+    run.lost[found["lost"]] = True
+    run.start_temperature = np.array(found["start_temperature"])
     return dict(found["extra"])
 
 

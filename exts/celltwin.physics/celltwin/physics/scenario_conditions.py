@@ -32,6 +32,11 @@ class ScenarioConditions:
 
     Nothing is set that has not changed, and everything is set again after an engine has been restored.
 
+    Attributes
+    ----------
+    lost : ndarray of bool, shape (n_cells,)
+        Cells that have lost their connection on the way, beside those that the scenario names.
+
     Parameters
     ----------
     engine : PackEngine
@@ -53,6 +58,7 @@ class ScenarioConditions:
         }
         channel = np.searchsorted(heat.segment_start, heat.segment, side="right") - 1
         self._module_channel = channel.reshape(spec.n_modules, -1)[:, 0] if channel.size else channel
+        self.lost = np.zeros(spec.n_cells, dtype=bool)
         self._settings: dict[str, Array | NDArray[np.bool_]] = {}
 
     def forget(self) -> None:
@@ -108,7 +114,7 @@ class ScenarioConditions:
 
     def _cells(self, time: float) -> tuple[Array, Array, Array, Array]:
         spec = self._player.spec
-        short, linked = np.zeros(spec.n_cells), np.ones(spec.n_cells)
+        short, linked = np.zeros(spec.n_cells), np.where(self.lost, 0.0, 1.0)
         capacity, resistance = self._capacity.copy(), self._resistance.copy()
         for fault, cells in self._faults.items():
             strength = fault.strength(time)

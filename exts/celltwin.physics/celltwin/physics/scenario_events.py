@@ -131,6 +131,17 @@ class ScenarioEvents:
         group = self._spec.element_ids(Level.GROUP)[limited - 1]
         self.add(time, "limit", group, f"voltage is at its limit of {limit:.3f} V: {key[1]} current is held back")
 
+    def note_runaway(self, cell: int, time: float, what: str) -> None:
+        """Log what happens to a cell that runs away, once: ``what`` begins with a word for it."""
+        self._pass_once(
+            what.partition(":")[0],
+            np.array([cell]),
+            time,
+            lambda index: self._spec.element_ids(Level.CELL)[index],
+            lambda _: what,
+            "runaway",
+        )
+
     def note_limits(self, sample: ScenarioSample) -> None:
         """Log every cell and group that has passed a limit of the cell's data sheet for the first time."""
         cell = self._spec.cell
@@ -178,6 +189,7 @@ class ScenarioEvents:
         time: float,
         name: Callable[[int], str],
         message: Callable[[int], str],
+        kind: str = "limit",
     ) -> None:
         known = self._passed.setdefault(what, set())
         for element in elements.tolist():
@@ -185,4 +197,4 @@ class ScenarioEvents:
                 continue
             known.add(element)
             if len(known) <= MOST_NAMED:
-                self.add(time, "limit", name(element), message(element))
+                self.add(time, kind, name(element), message(element))

@@ -94,7 +94,7 @@ class SimulationEvent:
     ----------
     time : float
         When [s].
-    kind : {"step", "fault", "limit", "failure"}
+    kind : {"step", "fault", "limit", "runaway", "failure"}
         What sort of thing.
     element : str
         Id of the cell, group, module or pack that it happened to.

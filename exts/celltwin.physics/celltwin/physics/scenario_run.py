@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from celltwin.core import (
+    ZERO_CELSIUS,
     Array,
     DriveCycleStep,
     InternalShort,
@@ -22,21 +24,22 @@ from celltwin.core import (
     SettingsError,
 )
 
-from .pack_variation import draw_variation
-from .parameters import load_cell_parameters
 from .scenario_conditions import ScenarioConditions
+from .scenario_engine import build_engine
 from .scenario_events import ScenarioEvents
 from .scenario_result import ScenarioSample, SimulationFigures, SimulationResult
-from .varied_pack import build_varied_engine
 
 if TYPE_CHECKING:
     from .engine import EngineHistory, EngineOptions, PackEngine
 
-__all__ = ["ScenarioRun", "SimulationProgress", "build_engine", "simulate_scenario"]
+__all__ = ["ScenarioRun", "SimulationProgress", "simulate_scenario"]
 
 # A growing short is followed in as many windows as this at least.
 RAMP_WINDOWS = 20
+# A pack that may run away is looked at this often while a cell is hotter than that [s, K].
+RUNAWAY_WINDOW, RUNAWAY_WATCH = 5.0, 373.15
 _INSTANT = 1e-6
+JOULES_PER_WATT_HOUR = 3600.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +92,9 @@ class ScenarioRun:
         self.seen = PackObservation(time=engine.time, soc=soc)
         self.progress = player.start(soc)
         self.figures.begin(engine.time)
+        temperature = engine.read_cells("temperature")
+        self._hottest = float(temperature.max())
+        self.start_temperature = temperature  # heat is counted from here [K]
 
     @property
     def finished(self) -> bool:
@@ -132,7 +138,10 @@ class ScenarioRun:
                 float(history.time[first]),
             )  # fmt: skip
         self.events.note_limits(sample)
+        if engine.options.abuse is not None:
+            self._note_runaway(history)
         self.figures.observe(sample)
+        self._hottest = float(sample.cell_temperature.max())
         self.progress = player.advance(self.progress, self.seen)
         return sample
 
@@ -153,6 +162,8 @@ class ScenarioRun:
         end = min(
             self.player.next_change(self.progress), (np.floor(now / self._period + _INSTANT) + 1.0) * self._period
         )
+        if self.engine.options.abuse is not None and self._hottest > RUNAWAY_WATCH:
+            end = min(end, now + RUNAWAY_WINDOW)
         for fault in self.player.active_faults(now + _INSTANT):
             if isinstance(fault, InternalShort) and now < fault.at + fault.ramp:
                 end = min(end, now + max(fault.ramp / RAMP_WINDOWS, self.engine.options.step))
@@ -161,7 +172,45 @@ class ScenarioRun:
     def _resolution(self) -> float | None:
         """Return how finely the terminals are sampled within a window: each step where the profile moves."""
         moving = isinstance(self.player.current_step(self.progress), DriveCycleStep | RegulationStep)
-        return self.engine.options.step if moving else None
+        return self.engine.options.step if moving or self.engine.options.abuse is not None else None
+
+    def _note_runaway(self, history: EngineHistory) -> None:
+        """Log cells whose reactions warm them by 1 K/s, and open them if that is what the scenario says."""
+        from .engine.runaway_oven import ONSET_RATE
+
+        warming = history.extra["abuse_heat"] / self.engine.network.heat_capacity
+        fast = warming >= ONSET_RATE
+        for cell in np.flatnonzero(fast.any(axis=0)).tolist():
+            first = int(np.argmax(fast[:, cell]))
+            celsius = history.cell_temperature[first, cell] - ZERO_CELSIUS
+            self.events.note_runaway(
+                cell,
+                float(history.time[first]),
+                f"thermal runaway: reactions warm the cell by {ONSET_RATE:g} K/s at {celsius:.0f} °C",
+            )
+            if self.player.scenario.physics.open_on_runaway:
+                self._conditions.lost[cell] = True
+        vented = history.extra["abuse_vent"] > 0.0
+        for cell in np.flatnonzero(vented.any(axis=0)).tolist():
+            self.events.note_runaway(cell, float(history.time[int(np.argmax(vented[:, cell]))]), "the vent opens")
+
+    @property
+    def lost(self) -> NDArray[np.bool_]:
+        """Cells that have lost their connection on the way, of shape (n_cells,)."""
+        return self._conditions.lost
+
+    def balance(self) -> dict[str, float]:
+        """Return where the energy of the pack went since its start [W.h], and what is missing in its heat [-]."""
+        found = {name: float(values.sum()) for name, values in vars(self.engine.balance()).items()}
+        rise = self.engine.read_cells("temperature") - self.start_temperature
+        stored = float((self.engine.network.heat_capacity * rise).sum())
+        balance = {f"{name}_Wh": value / JOULES_PER_WATT_HOUR for name, value in found.items() if name != "conducted"}
+        balance["stored_as_heat_Wh"] = stored / JOULES_PER_WATT_HOUR
+        turned = max(abs(found["generated"]), abs(found["to_coolant"]), abs(found["to_ambient"]), 1.0)
+        missing = found["generated"] - found["to_coolant"] - found["to_ambient"] - stored
+        if self.engine.options.abuse is None:  # what leaves through vents is not in these sums
+            balance["missing_heat"] = missing / turned
+        return balance
 
     def _drive(self, kind: str, values: Array) -> Any:
         from .engine import Drive, DriveKind
@@ -303,52 +352,8 @@ def simulate_scenario(
         wall_seconds=clock.monotonic() - begun,
         events=run.events.log,
         figures=run.figures,
-        balance={},
+        balance=run.balance(),
         samples=tuple(samples),
-    )
-
-
-def build_engine(
-    player: ScenarioPlayer,
-    *,
-    fidelity: str = "SPMe",
-    options: EngineOptions | None = None,
-    device: str | None = None,
-) -> PackEngine:
-    """Return an engine of the pack of a scenario, at its start.
-
-    Parameters
-    ----------
-    player : ScenarioPlayer
-        The scenario: state of charge, temperature, and how the cells differ.
-    fidelity : {"SPMe", "ECM"}
-        Cell model.
-    options : EngineOptions, optional
-        As for :func:`simulate_scenario`.
-    device : str, optional
-        Warp's name of the device.
-    """
-    scenario, spec = player.scenario, player.spec
-    initial = scenario.initial
-    variation = draw_variation(
-        spec,
-        load_cell_parameters(spec.cell.parameter_set),
-        seed=scenario.seed,
-        initial_soc=initial.soc,
-        capacity_spread=initial.capacity_spread,
-        resistance_spread=initial.resistance_spread,
-        soc_spread=initial.soc_spread,
-        ageing=initial.ageing,
-        weak_groups=initial.weak_groups,
-    )
-    temperature = initial.temperature
-    return build_varied_engine(
-        spec,
-        variation,
-        fidelity=fidelity,
-        temperature=player.surroundings(0.0).inlet_temperature if temperature is None else temperature,
-        options=options,
-        device=device,
     )
 
 

@@ -92,6 +92,15 @@ def simulation_notes(evidence: Evidence) -> list[dict[str, str]]:
         notes.append({"level": "bad", "text": f"The simulation stopped early: {summary['failure']}"})
     if summary["ended"] == "cancelled":
         notes.append({"level": "warn", "text": "The simulation was interrupted before the end of the scenario."})
+    runaways = [event for event in summary["events"] if event["message"].startswith("thermal runaway")]
+    if runaways:
+        notes.append(
+            {
+                "level": "bad",
+                "text": f"Thermal runaway of {len(runaways)} cells, first {runaways[0]['element']} after "
+                f"{runaways[0]['time'] / 60.0:.1f} min.",
+            }
+        )
     limits = [event for event in summary["events"] if event["kind"] == "limit"]
     passed = [event for event in limits if "held back" not in event["message"] and "contactor" not in event["message"]]
     if passed:

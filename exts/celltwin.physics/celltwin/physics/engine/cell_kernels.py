@@ -232,7 +232,7 @@ def make_cell_kernels(
         for lane in range(width):
             size = wp.abs(x[lane])
             place = size / (size + real(32.0)) * real(count)
-            k = wp.min(int(place), count - 1)
+            k = wp.clamp(int(place), 0, count - 1)
             z = place - real(k)
             value = ((table[k, 3] * z + table[k, 2]) * z + table[k, 1]) * z + table[k, 0]
             out[lane] = wp.where(x[lane] < zero, -value, value)
@@ -405,6 +405,50 @@ def make_cell_kernels(
 
     chemical_power = power_of_profiles if heat_of_mixing else power_at_surface
 
+    # Sums over loops that later arithmetic needs are functions: the way back recalls functions, but no loops.
+
+    @wp.func
+    def mean_salt(values: wp.array2d(dtype=vector), b: int, start: int, count: int, share: real):
+        total = vector()
+        for k in range(count):
+            total += values[start + k, b] * share
+        return total
+
+    @wp.func
+    def weighted_salt(
+        shared: shared_type,
+        still: wp.array2d(dtype=vector),
+        slope: wp.array2d(dtype=vector),
+        b: int,
+        current: vector,
+    ):
+        total = vector()
+        for k in range(n_salt):
+            total += (still[k, b] + wp.cw_mul(slope[k, b], current)) * shared.salt_weight[k]
+        return total
+
+    @wp.func
+    def salt_moments(
+        still: wp.array2d(dtype=vector),
+        slope: wp.array2d(dtype=vector),
+        b: int,
+        start: int,
+        count: int,
+        share: real,
+        current: vector,
+        inverse_mean: vector,
+    ):
+        # m2, and mean ln(c) - ln(mean c) = -m2/2 + m3/3 - m4/4, of moments about the mean
+        square = vector()
+        shape = vector()
+        for k in range(count):
+            place = start + k
+            x = wp.cw_mul(still[place, b] + wp.cw_mul(slope[place, b], current), inverse_mean) - vector(one)
+            x2 = wp.cw_mul(x, x)
+            square += x2 * share
+            shape += wp.cw_mul(x2, (x - x2 * real(0.75)) * real(1.0 / 3.0) - vector(half)) * share
+        return square, shape
+
     @wp.kernel(module="unique", module_options=lanes.module_options)
     def prepare(
         shared: shared_type,
@@ -564,44 +608,18 @@ def make_cell_kernels(
             else:
                 salt_still[k, b] = salt_rest[k, slot] + wp.cw_mul(salt_upper[k, slot], salt_still[k + 1, b])
                 salt_slope[k, b] = salt_gain[k, slot] + wp.cw_mul(salt_upper[k, slot], salt_slope[k + 1, b])
-        still_n = vector()
-        slope_n = vector()
-        still_p = vector()
-        slope_p = vector()
-        mean = vector()
         current = guess[b]
-        for k in range(n_n):
-            still_n += salt_still[k, b] * share_negative
-            slope_n += salt_slope[k, b] * share_negative
-        for k in range(n_p):
-            still_p += salt_still[n_n + n_s + k, b] * share_positive
-            slope_p += salt_slope[n_n + n_s + k, b] * share_positive
-        for k in range(n_salt):
-            mean += (salt_still[k, b] + wp.cw_mul(salt_slope[k, b], current)) * shared.salt_weight[k]
+        still_n = mean_salt(salt_still, b, 0, n_n, share_negative)
+        slope_n = mean_salt(salt_slope, b, 0, n_n, share_negative)
+        still_p = mean_salt(salt_still, b, n_n + n_s, n_p, share_positive)
+        slope_p = mean_salt(salt_slope, b, n_n + n_s, n_p, share_positive)
+        mean = weighted_salt(shared, salt_still, salt_slope, b, current)
         salt_n = wp.max(still_n + wp.cw_mul(slope_n, current), vector(real(1e-3)))
         salt_p = wp.max(still_p + wp.cw_mul(slope_p, current), vector(real(1e-3)))
-        # moments about the mean: mean ln(c) = ln(mean c) - m2/2 + m3/3 - m4/4
         per_n = wp.cw_div(vector(one), salt_n)
         per_p = wp.cw_div(vector(one), salt_p)
-        square_n = vector()
-        shape_n = vector()
-        for k in range(n_n):
-            x = wp.cw_mul(salt_still[k, b] + wp.cw_mul(salt_slope[k, b], current), per_n) - vector(one)
-            x2 = wp.cw_mul(x, x)
-            square_n += x2 * share_negative
-            shape_n += wp.cw_mul(x2, (x - wp.cw_mul(x, x) * real(0.75)) * real(1.0 / 3.0) - vector(half)) * (
-                share_negative
-            )
-        square_p = vector()
-        shape_p = vector()
-        for k in range(n_p):
-            place = n_n + n_s + k
-            x = wp.cw_mul(salt_still[place, b] + wp.cw_mul(salt_slope[place, b], current), per_p) - vector(one)
-            x2 = wp.cw_mul(x, x)
-            square_p += x2 * share_positive
-            shape_p += wp.cw_mul(x2, (x - wp.cw_mul(x, x) * real(0.75)) * real(1.0 / 3.0) - vector(half)) * (
-                share_positive
-            )
+        square_n, shape_n = salt_moments(salt_still, salt_slope, b, 0, n_n, share_negative, current, per_n)
+        square_p, shape_p = salt_moments(salt_still, salt_slope, b, n_n + n_s, n_p, share_positive, current, per_p)
         mean_held = clip(mean, shared.salt_lowest, shared.salt_highest)
         linear[4, b] = still_n
         linear[5, b] = slope_n

@@ -37,6 +37,70 @@ def make_circuit_kernels(lanes: Lanes) -> CircuitKernels:
     real, vector = lanes.real, lanes.vector
     zero, one = real(0.0), real(1.0)
 
+    # Every sum over a loop has a function of its own: the way back recalls functions, but no loops.
+
+    @wp.func
+    def summed_conductance(parallel: int, g: int, conductance: wp.array2d(dtype=vector)):
+        total = vector()
+        for p in range(parallel):
+            total += conductance[p, g]
+        return total
+
+    @wp.func
+    def driven_current(parallel: int, g: int, source: wp.array2d(dtype=vector), conductance: wp.array2d(dtype=vector)):
+        total = vector()
+        for p in range(parallel):
+            total += wp.cw_mul(conductance[p, g], source[p, g])
+        return total
+
+    @wp.func
+    def summed_row(row: int, count: int, g: int, values: wp.array3d(dtype=vector)):
+        total = vector()
+        for p in range(count):
+            total += values[row, p, g]
+        return total
+
+    @wp.func
+    def summed_children(
+        node: int, child_start: wp.array(dtype=int), children: wp.array(dtype=int), values: wp.array(dtype=real)
+    ):
+        total = real(0.0)
+        for place in range(child_start[node], child_start[node + 1]):
+            total += values[children[place]]
+        return total
+
+    @wp.func
+    def child_conductance(child: int, connected: wp.array(dtype=real), node_resistance: wp.array(dtype=real)):
+        return connected[child] / wp.max(node_resistance[child], real(1e-9))
+
+    @wp.func
+    def conductance_across(
+        node: int,
+        child_start: wp.array(dtype=int),
+        children: wp.array(dtype=int),
+        connected: wp.array(dtype=real),
+        node_resistance: wp.array(dtype=real),
+    ):
+        total = real(0.0)
+        for place in range(child_start[node], child_start[node + 1]):
+            total += child_conductance(children[place], connected, node_resistance)
+        return wp.max(total, real(1e-12))
+
+    @wp.func
+    def current_into(
+        node: int,
+        child_start: wp.array(dtype=int),
+        children: wp.array(dtype=int),
+        connected: wp.array(dtype=real),
+        node_resistance: wp.array(dtype=real),
+        node_source: wp.array(dtype=real),
+    ):
+        total = real(0.0)
+        for place in range(child_start[node], child_start[node + 1]):
+            child = children[place]
+            total += child_conductance(child, connected, node_resistance) * node_source[child]
+        return total
+
     @wp.kernel(module="unique", module_options=lanes.module_options)
     def reduce_groups(
         parallel: int,
@@ -48,11 +112,8 @@ def make_circuit_kernels(lanes: Lanes) -> CircuitKernels:
         group_resistance: wp.array(dtype=vector),
     ):
         g = wp.tid()
-        total = bypass[g]
-        driven = -bleed[g]
-        for p in range(parallel):
-            total += conductance[p, g]
-            driven += wp.cw_mul(conductance[p, g], source[p, g])
+        total = bypass[g] + summed_conductance(parallel, g, conductance)
+        driven = driven_current(parallel, g, source, conductance) - bleed[g]
         resistance = wp.cw_div(vector(one), wp.max(total, vector(real(1e-12))))
         group_resistance[g] = resistance
         group_source[g] = wp.cw_mul(driven, resistance)
@@ -76,9 +137,6 @@ def make_circuit_kernels(lanes: Lanes) -> CircuitKernels:
         # position and in the group's current: rows of place and drawn are the constant and the two factors.
         g = wp.tid()
         r = rail[g]
-        dropped_0 = vector()
-        dropped_v = vector()
-        dropped_i = vector()
         for p in range(parallel):
             if p == 0:
                 place[0, p, g] = vector()
@@ -97,10 +155,6 @@ def make_circuit_kernels(lanes: Lanes) -> CircuitKernels:
                 drawn[0, p, g] = drawn[0, p - 1, g] + wp.cw_mul(y, source[p, g] - place[0, p, g])
                 drawn[1, p, g] = drawn[1, p - 1, g] - wp.cw_mul(y, place[1, p, g])
                 drawn[2, p, g] = drawn[2, p - 1, g] - wp.cw_mul(y, place[2, p, g])
-            if p < parallel - 1:
-                dropped_0 += wp.cw_mul(r, drawn[0, p, g])
-                dropped_v += wp.cw_mul(r, drawn[1, p, g])
-                dropped_i += wp.cw_mul(r, drawn[2, p, g])
         # all the current has been drawn at the last position: voltage at the first one, affine in the current
         last = parallel - 1
         steep = wp.cw_div(vector(one), wp.min(drawn[1, last, g], vector(real(-1e-12))))
@@ -111,14 +165,49 @@ def make_circuit_kernels(lanes: Lanes) -> CircuitKernels:
         ends = vector()
         ends_i = vector()
         if feed < real(1.5):  # opposite feed: the positive end lies at the last position
-            ends = dropped_0 + wp.cw_mul(dropped_v, first_0)
-            ends_i = dropped_i + wp.cw_mul(dropped_v, first_i)
+            dropped = wp.cw_mul(r, summed_row(1, last, g, drawn))
+            ends = wp.cw_mul(r, summed_row(0, last, g, drawn)) + wp.cw_mul(dropped, first_0)
+            ends_i = wp.cw_mul(r, summed_row(2, last, g, drawn)) + wp.cw_mul(dropped, first_i)
         open_voltage = first_0 - ends
         own = -(first_i - ends_i)
         # bypass and bleed lie across the group's ends
         beside = vector(one) + wp.cw_mul(own, bypass[g])
         group_source[g] = wp.cw_div(open_voltage - wp.cw_mul(own, bleed[g]), beside)
         group_resistance[g] = wp.cw_div(own, beside)
+
+    @wp.func
+    def current_at(
+        group: int,
+        voltage: real,
+        node_source: wp.array(dtype=real),
+        node_resistance: wp.array(dtype=real),
+        node_base: wp.array(dtype=real),
+        node_share: wp.array(dtype=real),
+    ):
+        # current of the pack at which a group has a voltage
+        share = wp.max(node_share[group] * node_resistance[group], real(1e-12))
+        return (node_source[group] - node_resistance[group] * node_base[group] - voltage) / share
+
+    @wp.func
+    def tightest(
+        start: int,
+        end: int,
+        sign: real,
+        voltage: real,
+        node_source: wp.array(dtype=real),
+        node_resistance: wp.array(dtype=real),
+        node_base: wp.array(dtype=real),
+        node_share: wp.array(dtype=real),
+    ):
+        # group that reaches a voltage first as the current grows (sign 1) or falls (sign -1)
+        found = int(start)
+        least = real(1e300)
+        for group in range(start, end):
+            reached = sign * current_at(group, voltage, node_source, node_resistance, node_base, node_share)
+            if reached < least:
+                least = reached
+                found = group
+        return found
 
     @wp.kernel(module="unique", module_options=lanes.module_options)
     def solve_tree(
@@ -148,23 +237,14 @@ def make_circuit_kernels(lanes: Lanes) -> CircuitKernels:
         root = roots[pack]
         # up: every node becomes a source behind a resistance
         for node in range(low, root + 1):
-            summed = real(0.0)
-            in_series = link[node]
-            across = real(0.0)
-            driven = real(0.0)
-            for place in range(child_start[node], child_start[node + 1]):
-                child = children[place]
-                through = connected[child] / wp.max(node_resistance[child], real(1e-9))
-                summed += node_source[child]
-                in_series += node_resistance[child]
-                across += through
-                driven += through * node_source[child]
             if kind[node] == _PARALLEL:
-                node_resistance[node] = link[node] + one / wp.max(across, real(1e-12))
-                node_source[node] = driven / wp.max(across, real(1e-12))
+                across = conductance_across(node, child_start, children, connected, node_resistance)
+                into = current_into(node, child_start, children, connected, node_resistance, node_source)
+                node_resistance[node] = link[node] + one / across
+                node_source[node] = into / across
             else:
-                node_resistance[node] = in_series
-                node_source[node] = summed
+                node_resistance[node] = link[node] + summed_children(node, child_start, children, node_resistance)
+                node_source[node] = summed_children(node, child_start, children, node_source)
         # down: the current of every node is base + share * (current of the pack)
         node_base[root] = zero
         node_share[root] = one
@@ -175,7 +255,7 @@ def make_circuit_kernels(lanes: Lanes) -> CircuitKernels:
             for place in range(child_start[node], child_start[node + 1]):
                 child = children[place]
                 if kind[node] == _PARALLEL:
-                    through = connected[child] / wp.max(node_resistance[child], real(1e-9))
+                    through = child_conductance(child, connected, node_resistance)
                     node_base[child] = (node_source[child] - inside) * through
                     node_share[child] = inner * node_share[node] * through
                 else:
@@ -190,31 +270,23 @@ def make_circuit_kernels(lanes: Lanes) -> CircuitKernels:
         if drive_kind[pack] == DRIVE_POWER:
             under = emf * emf - real(4.0) * resistance * asked
             wanted = real(2.0) * asked / (emf + wp.sqrt(wp.max(under, zero)))
-        # voltage limits of the groups hold the current back, never beyond zero
-        highest = real(1e30)
-        lowest = real(-1e30)
-        tightest_high = int(-1)
-        tightest_low = int(-1)
-        for group in range(group_start[pack], group_start[pack + 1]):
-            share = node_share[group] * node_resistance[group]
-            still = node_source[group] - node_resistance[group] * node_base[group]
-            if share > real(1e-12):
-                up_to = (still - limits[pack, 0]) / share
-                down_to = (still - limits[pack, 1]) / share
-                if up_to < highest:
-                    highest = up_to
-                    tightest_high = group
-                if down_to > lowest:
-                    lowest = down_to
-                    tightest_low = group
+        # voltage limits of the groups hold the current back, never beyond zero; derivatives follow the tightest alone
+        start = group_start[pack]
+        end = group_start[pack + 1]
+        high = tightest(start, end, real(1.0), limits[pack, 0], node_source, node_resistance, node_base, node_share)
+        low_group = tightest(
+            start, end, real(-1.0), limits[pack, 1], node_source, node_resistance, node_base, node_share
+        )
+        most = current_at(high, limits[pack, 0], node_source, node_resistance, node_base, node_share)
+        least = current_at(low_group, limits[pack, 1], node_source, node_resistance, node_base, node_share)
         amperes = wanted
         reason = int(0)
-        if wanted > wp.max(highest, zero):
-            amperes = wp.max(highest, zero)
-            reason = tightest_high + 1
-        if wanted < wp.min(lowest, zero):
-            amperes = wp.min(lowest, zero)
-            reason = tightest_low + 1
+        if wanted > wp.max(most, zero):
+            amperes = wp.max(most, zero)
+            reason = high + 1
+        if wanted < wp.min(least, zero):
+            amperes = wp.min(least, zero)
+            reason = low_group + 1
         limited[pack] = reason
         amperes = amperes * connected[root]
         pack_current[pack] = amperes

@@ -147,6 +147,13 @@ class CellField:
         if self._host is None:
             self.flat.assign(held)
 
+    def add_gradient(self, values: Array, row: int | None = None) -> None:
+        """Add to the derivatives with the values of all cells, or with one row of them."""
+        held = self.flat.grad.numpy()
+        bundle, lane = np.divmod(self.grid.inside(np.arange(self.grid.n_cells)), self.grid.lanes.width)
+        self._view(held)[0 if row is None else row, bundle, lane] += values
+        self.flat.grad.assign(held)
+
     def peak(self) -> float:
         """Return the largest value, cells that fill up included."""
         return float((self.flat.numpy() if self._host is None else self._host).max())

@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from celltwin.core import Array
+
 from .cell_fields import CellConstants, CellState
 from .cell_model import ThermalModel
 from .fields import CellField, Grid
+from .heat_paths import film_share
 from .launching import Launcher
 from .pack_network import PackNetwork
 from .thermal_kernels import ThermalKernels, make_thermal_kernels
@@ -59,6 +62,7 @@ class HeatArrays:
         def reals(values: Any) -> Any:
             return wp.array(np.ascontiguousarray(values, dtype=np.float64), dtype=wp.float64, device=grid.device)
 
+        self._fastest: float | None = None
         self.rows = rows
         self.neighbours, self.segment = whole(neighbours), whole(segment)
         self.segment_start, self.member_start, self.members = whole(heat.segment_start), whole(starts), whole(members)
@@ -85,6 +89,19 @@ class HeatArrays:
 
     def parts(self, step: float) -> int:
         """Return into how many parts an exchange of heat must divide a step; odd, to end in the other state."""
+        if self._fastest is None:
+            self._fastest = self._fastest_exchange()
+        parts = int(np.ceil(step * self._fastest / _THERMAL_REACH))
+        return max(1, parts + 1 - parts % 2)
+
+    def set_flow(self, flow: Array) -> None:
+        """Set the mass flow of each coolant channel, of shape (n_channels,) [kg/s]."""
+        self.capacity_flow.assign(flow * self.heat.coolant_heat_capacity)
+        self.film.assign(film_share(flow, self.heat.design_flow))
+        self._fastest = None
+
+    def _fastest_exchange(self) -> float:
+        """Return the largest rate at which a node gives away its difference in temperature [1/s]."""
         heat, thermal, capacity = self.heat, self.thermal, self.network.heat_capacity
         channel = np.searchsorted(heat.segment_start, heat.segment, side="right") - 1
         film = self.film.numpy()[channel] if self.n_channels else 0.0
@@ -93,8 +110,7 @@ class HeatArrays:
         rate = (total + thermal.core_conductance) / outer
         if thermal.core_conductance:
             rate = np.maximum(rate, thermal.core_conductance / (capacity - outer))
-        parts = int(np.ceil(step * rate.max() / _THERMAL_REACH))
-        return max(1, parts + 1 - parts % 2)
+        return float(rate.max())
 
 
 def spread_heat(

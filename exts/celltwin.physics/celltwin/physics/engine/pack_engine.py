@@ -21,7 +21,6 @@ from .engine_options import CellPopulation, Drive, DriveKind, EngineOptions
 from .engine_settings import CELL_SETTINGS, GROUP_SETTINGS, TEMPERATURE_RANGE, check_places, check_values
 from .engine_state import EngineState
 from .fields import CellField, Grid, GroupField
-from .heat_paths import film_share
 from .lanes import lane_functions
 from .launching import RecordingLauncher
 from .pack_network import PackNetwork
@@ -179,7 +178,7 @@ class PackEngine:
             limit and time; or if the pack is open.
         """
         asked = drive if isinstance(drive, Drive) else Drive(values=drive)
-        steps = self._steps(duration)
+        steps = self.time_steps(duration)
         table = asked.table(steps.size, self.n_packs)
         self._set_drive(asked, table)
         if sample_period is not None and not (np.isfinite(sample_period) and sample_period > 0.0):
@@ -352,8 +351,7 @@ class PackEngine:
 
         if flow is not None:
             now = np.array(np.broadcast_to(check_values("flow", flow, 0.0, np.inf, channel), design.design_flow.size))
-            heat.capacity_flow.assign(now * design.coolant_heat_capacity)
-            heat.film.assign(film_share(now, design.design_flow))
+            heat.set_flow(now)
         if inlet_temperature is not None:
             inlet = check_values("inlet_temperature", inlet_temperature, *TEMPERATURE_RANGE, channel)
             heat.inlet.assign(np.array(np.broadcast_to(inlet, design.design_flow.size)))
@@ -518,7 +516,14 @@ class PackEngine:
             return f"{name} has no connected cell and no bypass: pack {pack + 1} is open"
         return f"an open contactor opens pack {pack + 1}"
 
-    def _steps(self, duration: float) -> Array:
+    def time_steps(self, duration: float) -> Array:
+        """Return the lengths of the steps that a time takes [s]; the last is shortened to meet it.
+
+        Raises
+        ------
+        SettingsError
+            If the time is not positive.
+        """
         if not (np.isfinite(duration) and duration > 0.0):
             raise SettingsError(f"duration = {duration:g} s must be greater than 0", remedy="Give a positive time")
         count = int(np.ceil(duration / self.options.step - 1e-9))

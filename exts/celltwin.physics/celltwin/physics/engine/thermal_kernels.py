@@ -43,6 +43,45 @@ def make_thermal_kernels(lanes: Lanes, *, two_nodes: bool) -> ThermalKernels:
     real, vector, width = lanes.real, lanes.vector, lanes.width
     one = real(1.0)
 
+    # Every sum over a loop has a function of its own: the way back recalls functions, but no loops.
+
+    @wp.func
+    def summed(start: int, end: int, members: wp.array(dtype=int), values: wp.array(dtype=real)):
+        total = real(0.0)
+        for m in range(start, end):
+            total += values[members[m]]
+        return total
+
+    @wp.func
+    def weighed(
+        start: int,
+        end: int,
+        members: wp.array(dtype=int),
+        weights: wp.array(dtype=real),
+        values: wp.array(dtype=real),
+    ):
+        total = real(0.0)
+        for m in range(start, end):
+            total += weights[members[m]] * values[members[m]]
+        return total
+
+    @wp.func
+    def heat_from_neighbours(
+        count: int,
+        b: int,
+        neighbours: wp.array2d(dtype=int),
+        conductance: wp.array2d(dtype=vector),
+        surface_all: wp.array(dtype=real),
+        t: vector,
+    ):
+        total = vector()
+        for k in range(count):
+            beside = vector()
+            for lane in range(width):
+                beside[lane] = surface_all[neighbours[k, b * width + lane]]
+            total += wp.cw_mul(conductance[k, b], beside - t)
+        return total
+
     @wp.kernel(module="unique", module_options=lanes.module_options)
     def pass_coolant(
         segment_start: wp.array(dtype=int),
@@ -63,12 +102,10 @@ def make_thermal_kernels(lanes: Lanes, *, two_nodes: bool) -> ThermalKernels:
             entering = inlet[channel]
             if s > segment_start[channel]:
                 entering = leaving[s - 1]
-            total = real(0.0)
-            weighted = real(0.0)
-            for m in range(member_start[s], member_start[s + 1]):
-                conductance = coolant_conductance[members[m]] * film[channel]
-                total += conductance
-                weighted += conductance * surface[members[m]]
+            total = film[channel] * summed(member_start[s], member_start[s + 1], members, coolant_conductance)
+            weighted = film[channel] * weighed(
+                member_start[s], member_start[s + 1], members, coolant_conductance, surface
+            )
             units = total / capacity
             share[s] = film[channel]
             mean = entering
@@ -119,12 +156,7 @@ def make_thermal_kernels(lanes: Lanes, *, two_nodes: bool) -> ThermalKernels:
     ):
         b = wp.tid()
         t = surface[b]
-        conducted = vector()
-        for k in range(n_neighbours):
-            beside = vector()
-            for lane in range(width):
-                beside[lane] = surface_all[neighbours[k, b * width + lane]]
-            conducted += wp.cw_mul(conductance[k, b], beside - t)
+        conducted = heat_from_neighbours(n_neighbours, b, neighbours, conductance, surface_all, t)
         passing = vector()
         film = vector()
         for lane in range(width):

@@ -101,7 +101,7 @@ def _pulses(cell: CellModel) -> tuple[Array, Array, Array, Array]:
         cell,
         _separate_cells(cell, starts.size),
         cells=CellPopulation(soc=starts, temperature=degrees),
-        options=EngineOptions(step=_STEP, shells=30),
+        options=EngineOptions(step=_STEP),
     )
     size = _RATE * cell.capacity
     parts = [np.full(round(span / _STEP), current) for current, span in _profile(size)]

@@ -182,15 +182,13 @@ def simulate_equivalent_circuit(
 def filter_current(time: Array, current: Array, time_constant: float, starts: Sequence[int] = (0,)) -> Array:
     """Return the current through the resistor of a resistor-capacitor pair [A], at rest before each of ``starts``."""
     decay = np.exp(-_durations(time, starts) / time_constant)
-    decay[list(starts)] = 0.0
-    resting = np.zeros(current.size, dtype=bool)
-    resting[list(starts)] = True
-    filtered = np.empty(current.size)
-    held = 0.0
-    for index in range(current.size):
-        held = 0.0 if resting[index] else decay[index] * held + (1.0 - decay[index]) * current[index]
-        filtered[index] = held
-    return filtered
+    gain = (1.0 - decay) * current
+    decay[list(starts)], gain[list(starts)] = 0.0, 0.0
+    filtered, held = [], 0.0
+    for keep, add in zip(decay.tolist(), gain.tolist(), strict=True):  # lists: an array is slower one by one
+        held = keep * held + add
+        filtered.append(held)
+    return np.array(filtered)
 
 
 def hash_circuit(model: EquivalentCircuitModel) -> str:
@@ -241,7 +239,7 @@ class _Problem:
             columns = [_hats(self.voltage_knots, soc) @ steps]
             self.target = voltage
         else:
-            self.target = voltage - np.interp(soc, *open_circuit)
+            self.target = voltage - _rising(*open_circuit)(soc)
         self.source_columns = columns
 
     def solve(self, constants: tuple[float, float]) -> Array:

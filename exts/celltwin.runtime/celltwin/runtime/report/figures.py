@@ -33,6 +33,7 @@ CALM = (BLUE, GREEN, "#2a9aa5", "#7b52a1", "#6b7280", "#1e3a8a", "#4d7c0f", "#a1
 _STYLE: Any = {
     "axes.axisbelow": True,
     "axes.edgecolor": "#9aa0a8",
+    "axes.formatter.useoffset": False,
     "axes.grid": True,
     "axes.labelcolor": "#333842",
     "axes.spines.right": False,

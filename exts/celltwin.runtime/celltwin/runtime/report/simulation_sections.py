@@ -41,6 +41,15 @@ LEAST_APART = 0.1  # of the run
 MOST_MARKED = 8
 MOST_SENSORS = 6
 MOST_LINES_NAMED = 3
+LEAST_ENERGY = 1e-3  # that is worth a line [W.h]
+_BALANCE = {
+    "electrical_Wh": "Delivered (taken where negative)",
+    "bled_Wh": "Burnt by balancing resistors",
+    "generated_Wh": "Heat made",
+    "to_coolant_Wh": "Heat to the coolant",
+    "to_ambient_Wh": "Heat to the ambient",
+    "stored_as_heat_Wh": "Heat stored",
+}
 
 
 def build_simulation_sections(evidence: Evidence) -> list[Section]:
@@ -97,7 +106,7 @@ def simulation_notes(evidence: Evidence) -> list[dict[str, str]]:
         notes.append(
             {
                 "level": "bad",
-                "text": f"Thermal runaway of {len(runaways)} cells, first {runaways[0]['element']} after "
+                "text": f"Thermal runaway of {_counted(len(runaways), 'cell')}, first {runaways[0]['element']} after "
                 f"{runaways[0]['time'] / 60.0:.1f} min.",
             }
         )
@@ -108,7 +117,7 @@ def simulation_notes(evidence: Evidence) -> list[dict[str, str]]:
             {
                 "level": "warn",
                 "text": f"Limits of the cell were passed: {passed[0]['element']}: {passed[0]['message']}"
-                + (f", and {len(passed) - 1} more events" if len(passed) > 1 else ""),
+                + (f", and {_counted(len(passed) - 1, 'event')} more" if len(passed) > 1 else ""),
             }
         )
     if evidence.history.damaged:
@@ -116,6 +125,10 @@ def simulation_notes(evidence: Evidence) -> list[dict[str, str]]:
             {"level": "warn", "text": f"Parts of the history cannot be read: {', '.join(evidence.history.damaged)}"}
         )
     return notes
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def simulation_cards(evidence: Evidence) -> list[dict[str, str]]:
@@ -200,11 +213,19 @@ def _pack(evidence: Evidence, faulted: tuple[int, ...]) -> Section | None:
         pictures.append(
             Picture(
                 caption=f"State of charge of every cell after {when:.0f} min, {why}: "
-                f"{100 * values.min():.1f} to {100 * values.max():.1f} %. A scale of its own.",
-                png=picture_of_pack(evidence.spec, values, "soc", title=f"{when:.0f} min", marked=marked),
+                f"{100 * abs(values.min()):.1f} to {100 * values.max():.1f} %. A scale of its own.",
+                png=picture_of_pack(
+                    evidence.spec, values, "soc", ends=_soc_ends(values), title=f"{when:.0f} min", marked=marked
+                ),
             )
         )
     return Section("The pack over time", (), tuple(pictures))
+
+
+def _soc_ends(values: Array) -> tuple[float, float]:
+    """Return ends of a scale that shows no charge that a cell cannot have."""
+    low, high = fit_range(values, "soc")
+    return (low if values.min() < 0.0 else max(low, 0.0), high if values.max() > 1.0 else min(high, 1.0))
 
 
 def _moments(temperature: Series) -> list[int]:
@@ -332,7 +353,7 @@ def _balance(evidence: Evidence) -> Section | None:
     power = _series(evidence, "power", Level.PACK)
     if power is None:
         return None
-    figures = evidence.summary["figures"]
+    figures, summary_balance = evidence.summary["figures"], evidence.summary["balance"]
     texts = []
     if figures["charged_Wh"] > 0.0 and figures["discharged_Wh"] > 0.0:
         texts.append(
@@ -340,8 +361,16 @@ def _balance(evidence: Evidence) -> Section | None:
             f"entered it, with the state of charge going from {100 * figures['soc_first']:.1f} to "
             f"{100 * figures['soc_last']:.1f} %."
         )
-    rows = tuple((name.replace("_", " "), f"{value:.3g}") for name, value in evidence.summary["balance"].items())
-    tables = (Table(("Conservation, largest error", "Value"), rows),) if rows else ()
+    rows = [
+        (label, f"{summary_balance[name]:.4g} W·h")
+        for name, label in _BALANCE.items()
+        if name in summary_balance and abs(summary_balance[name]) >= LEAST_ENERGY
+    ]
+    if "missing_heat" in summary_balance:
+        rows.append(("Missing in the balance of heat", f"{summary_balance['missing_heat']:.1e} of what was made"))
+    tables = (Table(("Cells and their connections", "Since the start"), tuple(rows)),) if rows else ()
+    if max(figures["charged_Wh"], figures["discharged_Wh"]) < LEAST_ENERGY:
+        return Section("Energy", tuple(texts), (), tables) if rows else None
     svg = draw_energy(power.time, power.values[:, 0], ())
     return Section("Energy", tuple(texts), (Picture("Energy at the terminals since the start.", svg),), tables)
 

@@ -1,7 +1,14 @@
 """The pack engine: thousands of coupled cells, batched in Warp kernels."""
 
+from .ageing import AgeingModel, LossModel, PlatingModel, SeiModel
+from .ageing_parameters import ageing_model, build_ageing_model
+from .ageing_reference import AgeingReference, simulate_ageing
+from .ageing_state import AgeingState, LithiumLoss, lithium_loss, remaining_capacity
+from .ageing_trajectory import AgeingTrajectory, OperatingHistory, age_along
 from .cell_model import CellModel, ElectrodeModel, EquivalentCircuitModel, ThermalModel
 from .cell_model_builder import build_cell_model
+from .cycle_jump import run_cycles
+from .cycle_jump_history import CycleHistory, CycleProgress
 from .engine_history import EngineHistory
 from .engine_options import CellPopulation, Drive, DriveKind, EngineOptions
 from .engine_state import EngineState, load_state, save_state
@@ -17,11 +24,17 @@ from .pack_engine import PackEngine
 from .pack_network import Circuit, HeatPaths, PackNetwork
 
 __all__ = [
+    "AgeingModel",
+    "AgeingReference",
+    "AgeingState",
+    "AgeingTrajectory",
     "CanForm",
     "CellModel",
     "CellPopulation",
     "Circuit",
     "CircuitFit",
+    "CycleHistory",
+    "CycleProgress",
     "Drive",
     "DriveKind",
     "ElectrodeModel",
@@ -31,13 +44,21 @@ __all__ = [
     "EquivalentCircuitModel",
     "HeatPaths",
     "LayerForm",
+    "LithiumLoss",
+    "LossModel",
     "MechanicsModel",
     "MechanicsResult",
+    "OperatingHistory",
     "PackEngine",
     "PackNetwork",
+    "PlatingModel",
     "PressStacks",
+    "SeiModel",
     "StrainGauge",
     "ThermalModel",
+    "age_along",
+    "ageing_model",
+    "build_ageing_model",
     "build_cell_model",
     "build_equivalent_circuit",
     "build_mechanics_model",
@@ -47,11 +68,15 @@ __all__ = [
     "combine_networks",
     "evaluate_mechanics",
     "fit_equivalent_circuit",
+    "lithium_loss",
     "load_state",
     "module_stacks",
     "pack_mechanics",
     "read_gauge",
+    "remaining_capacity",
     "repeat_network",
+    "run_cycles",
     "save_state",
+    "simulate_ageing",
     "simulate_equivalent_circuit",
 ]

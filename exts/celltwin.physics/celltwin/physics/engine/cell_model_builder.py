@@ -36,6 +36,7 @@ _EXCHANGE_TOLERANCE = 1e-3  # relative; 2RT/F times it is 0.05 mV
 _DIFFUSIVITY_TOLERANCE = 2e-3  # relative
 _KINETIC_EDGE = 3e-4  # stoichiometry; nearer to empty or full, the kinetic factor is held at its value here
 _COLD, _HOT = 268.15, 338.15  # outside, electrolyte properties may be fitted less well [K]
+_NOTED = 0.05  # relative error of a fitted electrolyte property that is stated as a note
 _REPORTED, _REFUSED = 0.02, 0.2  # of an approximation's relative error: stated as a note; refused
 
 
@@ -289,6 +290,9 @@ def _electrolyte(properties: PybammProperties, scale: PropertyScale, fits: dict[
         importance = (everywhere if symbol == "D_e" else at_mean) / size
         coefficients[field], errors = fit_property(scale, salt, temperature, wanted, importance=importance)
         left = np.abs(errors) / size
+        missed = float(left[(core if symbol == "D_e" else near) & usual].max())
+        if missed > _NOTED:
+            properties.notes.append(f"{field.replace('_', ' ')}: fitted within {missed:.1%}")
         fits[field.replace("_", " ")] = {
             "worst near the mean": float(left[near & usual].max()),
             "worst": float(left[core & usual].max()),

@@ -123,7 +123,7 @@ class _Mirror:
     def __init__(self, engine: PackEngine, longest: int) -> None:
         circuit = engine.network.circuit
         grid = Grid(circuit.n_groups, circuit.parallel, lane_functions(1, backward=True), engine.device, gradient=True)
-        self._physics = PackPhysics(engine.model, engine.network, grid, engine.options, CellPopulation())
+        self._physics = PackPhysics(engine.physics.given_model, engine.network, grid, engine.options, CellPopulation())
         for part in ("constants", "groups"):
             for name, field in vars(getattr(self._physics, part)).items():
                 field.write(getattr(getattr(engine.physics, part), name).read())

@@ -126,6 +126,7 @@ class PackPhysics:
 
         if not np.isfinite(network.heat_capacity).all() or (network.heat_capacity <= 0.0).any():
             raise ModelError("the heat capacity of a cell is not positive", remedy="Correct the pack's cell")
+        self.given_model = model
         if options.ageing is not None and isinstance(model, CellModel):
             model = couple_diffusion(model, options.ageing)
         self.model, self.network, self.grid, self.options = model, network, grid, options

@@ -182,7 +182,7 @@ def chemical_energy(engine: PackEngine) -> Array:
     for side, electrode in (("negative", model.negative), ("positive", model.positive)):
         profile = engine.read_cells(f"shells_{side}")
         integral = _integrate_enthalpy(electrode, model.reference_temperature, profile)
-        energy -= _full_charge(model, electrode) * scale * integral.mean(axis=0)
+        energy -= _full_charge(model, electrode) * scale * (_shell_volumes(engine) @ integral)
     return energy
 
 
@@ -195,12 +195,18 @@ def _particle_model(engine: PackEngine) -> CellModel:
     return engine.model
 
 
+def _shell_volumes(engine: PackEngine) -> Array:
+    """Return the share of each shell in its particle [-]."""
+    volumes: Array = engine.physics.cells.shell_volumes
+    return volumes
+
+
 def _lithium(engine: PackEngine) -> Array:
     """Return the lithium in each cell's particles, of shape (n_cells,) [A.s]."""
     model, scale = _particle_model(engine), engine.read_cells("capacity_scale")
     total = np.zeros(engine.n_cells)
     for side, electrode in (("negative", model.negative), ("positive", model.positive)):
-        total += _full_charge(model, electrode) * scale * engine.read_cells(f"shells_{side}").mean(axis=0)
+        total += _full_charge(model, electrode) * scale * engine.read_cells(f"mean_{side}")
     return total
 
 

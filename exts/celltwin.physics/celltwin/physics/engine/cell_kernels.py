@@ -70,7 +70,10 @@ def make_cell_structure() -> Any:
         concentration_factor: wp.array2d(dtype=real)
         inverse_sinh: wp.array2d(dtype=real)  # of 32 u / (1 - u), over u in [0, 1)
         temperature_factors: wp.array2d(dtype=real)  # rows: diffusivity -, +, exchange current -, +
-        faces: wp.array(dtype=real)  # conductance between shells [-], times shells times 3
+        outward: wp.array(dtype=real)  # conductance of a shell to the next over its volume [-]
+        inward: wp.array(dtype=real)  # and to the one before
+        volumes: wp.array(dtype=real)  # share of each shell in the particle [-]
+        edge: real  # 3 / volume of the last shell [-]
         salt_capacity: wp.array(dtype=real)  # porosity times width of each node [m]
         salt_weight: wp.array(dtype=real)  # width of each node over that of the cell [-]
         salt_distance: wp.array(dtype=real)  # face: sum of distance over transport efficiency [m]
@@ -119,7 +122,7 @@ def make_cell_kernels(
     lanes : Lanes
         Vector type and its functions.
     shells : int
-        Shells of equal volume in each particle.
+        Shells of each particle.
     salt_nodes : tuple of int
         Finite volumes of the electrolyte in negative electrode, separator and positive electrode.
     constant_diffusivity : tuple of bool
@@ -142,7 +145,6 @@ def make_cell_kernels(
     last = shells - 1
     half = real(0.5)
     share_negative, share_positive = real(1.0 / n_n), real(1.0 / n_p)
-    shell_share = real(1.0 / shells)
     thermal_voltage = real(GAS_CONSTANT / FARADAY)
     faraday = real(FARADAY)
 
@@ -362,7 +364,7 @@ def make_cell_kernels(
         table: wp.array2d(dtype=real), old: vector, new: vector, temperature: vector, warming: vector
     ):
         u, du, entropy = potential(table, (old + new) * half, warming)
-        return wp.cw_mul(u - wp.cw_mul(temperature, entropy), new - old) * shell_share
+        return wp.cw_mul(u - wp.cw_mul(temperature, entropy), new - old)
 
     released = released_enthalpy if heat_of_mixing else released_never
 
@@ -507,10 +509,10 @@ def make_cell_kernels(
             above_n = vector()
             above_p = vector()
             if k < last:
-                above_n = (reach_n * shared.faces[k]) * diffusivity_n(
+                above_n = (reach_n * shared.outward[k]) * diffusivity_n(
                     shared.diffusivity_negative, factor_n, (shells_negative[k, b] + shells_negative[k + 1, b]) * half
                 )
-                above_p = (reach_p * shared.faces[k]) * diffusivity_p(
+                above_p = (reach_p * shared.outward[k]) * diffusivity_p(
                     shared.diffusivity_positive, factor_p, (shells_positive[k, b] + shells_positive[k + 1, b]) * half
                 )
             low_n = vector()
@@ -520,10 +522,10 @@ def make_cell_kernels(
             kept_n = vector()
             kept_p = vector()
             if k > 0:
-                low_n = (reach_n * shared.faces[k - 1]) * diffusivity_n(
+                low_n = (reach_n * shared.inward[k]) * diffusivity_n(
                     shared.diffusivity_negative, factor_n, (shells_negative[k - 1, b] + shells_negative[k, b]) * half
                 )
-                low_p = (reach_p * shared.faces[k - 1]) * diffusivity_p(
+                low_p = (reach_p * shared.inward[k]) * diffusivity_p(
                     shared.diffusivity_positive, factor_p, (shells_positive[k - 1, b] + shells_positive[k, b]) * half
                 )
                 before_n = upper_negative[k - 1, b]
@@ -539,8 +541,8 @@ def make_cell_kernels(
                 rest_positive[k, b] = wp.cw_mul(shells_positive[k, b] + wp.cw_mul(low_p, kept_p), pivot_p)
             else:
                 # the outermost shell: its stoichiometry is rest + upper * current
-                out_n = flux_n * (-step * shared.gradient_negative * shared.inverse_time_negative * real(3 * shells))
-                out_p = flux_p * (step * shared.gradient_positive * shared.inverse_time_positive * real(3 * shells))
+                out_n = flux_n * (-step * shared.gradient_negative * shared.inverse_time_negative * shared.edge)
+                out_p = flux_p * (step * shared.gradient_positive * shared.inverse_time_positive * shared.edge)
                 upper_negative[k, b] = wp.cw_mul(out_n, pivot_n)
                 upper_positive[k, b] = wp.cw_mul(out_p, pivot_p)
                 rest_negative[k, b] = wp.cw_mul(
@@ -720,10 +722,10 @@ def make_cell_kernels(
             new_p = rest_positive[k, b] + wp.cw_mul(upper_positive[k, b], beyond_p)
             shells_negative[k, b] = new_n
             shells_positive[k, b] = new_p
-            total_n += new_n * shell_share
-            total_p += new_p * shell_share
-            released_n += released(shared.potential_negative, old_n, new_n, t, warming)
-            released_p += released(shared.potential_positive, old_p, new_p, t, warming)
+            total_n += new_n * shared.volumes[k]
+            total_p += new_p * shared.volumes[k]
+            released_n += released(shared.potential_negative, old_n, new_n, t, warming) * shared.volumes[k]
+            released_p += released(shared.potential_positive, old_p, new_p, t, warming) * shared.volumes[k]
         for k in range(n_salt):
             salt[k, b] = salt_still[k, b] + wp.cw_mul(salt_slope[k, b], amperes)
         s_n = linear[0, b] + wp.cw_mul(linear[1, b], amperes)

@@ -68,7 +68,7 @@ class EngineOptions:
     step : float
         Time step [s].
     shells : int
-        Shells of equal volume in a particle.
+        Shells of a particle, each thinner than the one within.
     salt_nodes : tuple of int
         Finite volumes of the electrolyte in negative electrode, separator and positive electrode.
     current_tolerance : float

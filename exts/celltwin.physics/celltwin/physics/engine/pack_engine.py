@@ -424,10 +424,17 @@ class PackEngine:
                 "the state belongs to another engine: its quantities differ", remedy="Restore it with the same options"
             )
         for name, field in stored.items():
-            if field.read().shape != state.cells[name].shape:
+            values = state.cells[name]
+            if field.read().shape != values.shape:
                 raise PlantError(
-                    f"{name} of the state has the shape {state.cells[name].shape}, not {field.read().shape}",
+                    f"{name} of the state has the shape {values.shape}, not {field.read().shape}",
                     remedy="Restore it with the same pack and options",
+                )
+            wrong = np.argwhere(~np.isfinite(values))
+            if wrong.size:
+                raise PlantError(
+                    f"{name} of {self.cell_id(int(wrong[0][-1]))} is no number in the state",
+                    remedy="Restore an earlier state",
                 )
         for name, field in stored.items():
             field.write(state.cells[name])

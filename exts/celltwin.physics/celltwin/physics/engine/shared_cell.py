@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,32 +12,49 @@ from celltwin.core import Array
 from .cell_kernels import FARADAY, make_cell_structure
 from .cell_model import CellModel, ElectrodeModel
 
-__all__ = ["inverse_sinh_table", "particle_faces", "share_cell"]
+__all__ = ["ParticleShells", "inverse_sinh_table", "particle_shells", "share_cell"]
+
+_THINNING = 1.35
 
 
-def particle_faces(shells: int) -> tuple[Array, float]:
-    r"""Return the conductances between shells of equal volume in a particle of radius 1.
+@dataclass(frozen=True, eq=False)
+class ParticleShells:
+    """Shells of a particle of radius 1.
+
+    Attributes
+    ----------
+    volumes : ndarray of shape (shells,)
+        Share of each in the particle, from the centre outwards [-].
+    conductances : ndarray of shape (shells - 1,)
+        Of the faces between them: flow of stoichiometry, in particle volumes, for a diffusivity of 1 [-].
+    surface_gap : float
+        Distance over which the outermost shell differs from the surface [-].
+    """
+
+    volumes: Array
+    conductances: Array
+    surface_gap: float
+
+
+def particle_shells(shells: int) -> ParticleShells:
+    r"""Return shells that are thinner towards the surface, each 1/1.35 of the one within.
 
     A shell is represented by the mean of :math:`r^2` over it, so that the difference of two shells is exact for the
-    parabola that the profile tends to under constant current, however few the shells.
+    parabola that the profile tends to under constant current, however few the shells. Thin outer shells follow the
+    first seconds after a jump of the current, three times better than shells of equal volume do.
 
     Parameters
     ----------
     shells : int
         Number of shells, at least 2.
-
-    Returns
-    -------
-    faces : ndarray of shape (shells,)
-        :math:`3 n\,r_f^2 / d_f` of the face outside each shell, 0 for the surface of the particle.
-    surface_gap : float
-        Distance from the outermost shell's representative to the surface.
     """
-    radius = np.cbrt(np.arange(shells + 1) / shells)
-    square = 0.6 * (radius[1:] ** 5 - radius[:-1] ** 5) / (radius[1:] ** 3 - radius[:-1] ** 3)
-    faces = np.zeros(shells)
-    faces[:-1] = 3.0 * shells * 2.0 * radius[1:-1] ** 3 / np.diff(square)
-    return faces, float((1.0 - square[-1]) / 2.0)
+    thickness = _THINNING ** -np.arange(shells)
+    radius = np.concatenate([[0.0], np.cumsum(thickness) / thickness.sum()])
+    radius[-1] = 1.0
+    volumes = np.diff(radius**3)
+    square = 0.6 * np.diff(radius**5) / volumes
+    conductances = 6.0 * radius[1:-1] ** 3 / np.diff(square)
+    return ParticleShells(volumes, conductances, float((1.0 - square[-1]) / 2.0))
 
 
 def inverse_sinh_table(intervals: int = 4096) -> Array:
@@ -97,8 +115,12 @@ def share_cell(model: CellModel, *, shells: int, salt_nodes: tuple[int, int, int
         )
     )
     shared.inverse_sinh = table(inverse_sinh_table())
-    faces, shared.surface_gap = particle_faces(shells)
-    shared.faces = table(faces)
+    particle = particle_shells(shells)
+    shared.surface_gap = particle.surface_gap
+    shared.outward = table(np.append(particle.conductances, 0.0) / particle.volumes)
+    shared.inward = table(np.insert(particle.conductances, 0, 0.0) / particle.volumes)
+    shared.volumes = table(particle.volumes)
+    shared.edge = 3.0 / float(particle.volumes[-1])
     for name, values in _salt_volumes(model, salt_nodes).items():
         setattr(shared, name, table(values))
     shared.area = model.electrode_area

@@ -84,7 +84,7 @@ def make_circuit_kernels(lanes: Lanes) -> CircuitKernels:
         total = real(0.0)
         for place in range(child_start[node], child_start[node + 1]):
             total += child_conductance(children[place], connected, node_resistance)
-        return wp.max(total, real(1e-12))
+        return total
 
     @wp.func
     def current_into(
@@ -238,7 +238,9 @@ def make_circuit_kernels(lanes: Lanes) -> CircuitKernels:
         # up: every node becomes a source behind a resistance
         for node in range(low, root + 1):
             if kind[node] == _PARALLEL:
-                across = conductance_across(node, child_start, children, connected, node_resistance)
+                across = wp.max(
+                    conductance_across(node, child_start, children, connected, node_resistance), real(1e-12)
+                )
                 into = current_into(node, child_start, children, connected, node_resistance, node_source)
                 node_resistance[node] = link[node] + one / across
                 node_source[node] = into / across

@@ -21,11 +21,11 @@ from .fields import CellField, Grid
 from .lanes import lane_functions
 from .launching import TapedLauncher
 from .pack_engine import PackEngine
-from .pack_physics import PackPhysics, PackState, StepArrays
+from .pack_physics import PackPhysics, PackState
 
 __all__ = ["DriveGradient", "differentiate_drive"]
 
-_ATTEMPTS = 3  # solutions of the circuit in a step: more than any but a violent change of the drive takes
+_ATTEMPTS = 3  # solutions of the circuit in a step; violent changes of the drive take more
 _STRETCH = 32  # steps between two kept states
 
 
@@ -71,7 +71,8 @@ def differentiate_drive(
     Raises
     ------
     SettingsError
-        If a quantity is unknown, or the engine has runaway or mechanics, which cannot be differentiated.
+        If a quantity is unknown or has several numbers a cell, or weights do not fit the cells; or if the engine has
+        runaway or mechanics, which cannot be differentiated.
     PlantError
         If the pack cannot be driven so.
 
@@ -89,6 +90,10 @@ def differentiate_drive(
             "the heat of mixing of ageing cells cannot be differentiated",
             remedy="Leave out EngineOptions.heat_of_mixing",
         )
+    for name in weights:
+        if engine.read_cells(name).ndim != 1:
+            raise SettingsError(f"{name!r} has several numbers a cell", remedy="Weigh quantities with one, such as soc")
+    spread = {name: _spread(name, weight, engine.n_cells) for name, weight in weights.items()}
     start = engine.state()
     steps = engine.time_steps(duration)
     table = drive.table(steps.size, engine.n_packs)
@@ -108,13 +113,23 @@ def differentiate_drive(
         mirror = _Mirror(engine, min(_STRETCH, steps.size))
     finally:
         engine.restore(start)
-    spread = {name: np.broadcast_to(np.asarray(w, dtype=np.float64), engine.n_cells) for name, w in weights.items()}
     gradient = np.zeros(table.shape)
     carried: dict[str, Array] | None = None
     for low, high, state in reversed(list(zip(bounds[:-1], bounds[1:], kept, strict=True))):
         gradient[low:high], carried = mirror.back(state, table[low:high], steps[low:high], spread, carried)
     objective = float(sum(spread[name] @ final[name] for name in weights))
     return DriveGradient(objective=objective, final=final, gradient=gradient)
+
+
+def _spread(name: str, weight: Array | float, n_cells: int) -> Array:
+    """Return the weights of a quantity, one a cell."""
+    given = np.asarray(weight, dtype=np.float64)
+    if given.shape not in ((), (n_cells,)) or not np.isfinite(given).all():
+        raise SettingsError(
+            f"the weights of {name!r}, of shape {given.shape}, are not one number for each of {n_cells} cells",
+            remedy="Give one finite number for all cells, or one for each",
+        )
+    return np.broadcast_to(given, n_cells)
 
 
 class _Mirror:
@@ -136,6 +151,7 @@ class _Mirror:
         self._place_connections(engine)
         self._parts = self._physics.heat.parts(engine.options.step)
         self._tolerance = float(np.sqrt(engine.options.current_tolerance))
+        self._most_attempts = max(engine.options.most_iterations, _ATTEMPTS)
         self._states = [self._physics.state() for _ in range(longest + 1)]
         self._steps = [
             self._physics.step_arrays(before, after, attempts=_ATTEMPTS, parts=self._parts)
@@ -159,10 +175,7 @@ class _Mirror:
         physics = self._physics
         self._load(state)
         physics.drive = wp.array(table, dtype=wp.float64, device=physics.grid.device, requires_grad=True)
-        launcher = TapedLauncher(physics.grid.device)
-        with wp.Tape() as tape:
-            for row, step in enumerate(steps):
-                self._step(launcher, float(step), self._steps[row], row)
+        tape = self._record(steps)
         end = self._states[steps.size]
         for states in self._states:
             for field in _fields(states).values():
@@ -179,17 +192,37 @@ class _Mirror:
         tape.zero()
         return gradient, arrived
 
-    def _step(self, launcher: TapedLauncher, step: float, arrays: StepArrays, row: int) -> None:
-        physics = self._physics
+    def _record(self, steps: Array) -> Any:
+        """Return a tape of a stretch, begun anew with more solutions of the circuit wherever they have not settled."""
+        import warp as wp
+
+        launcher = TapedLauncher(self._physics.grid.device)
+        while True:
+            with wp.Tape() as tape:
+                unsettled = next(
+                    (row for row, step in enumerate(steps) if not self._step(launcher, float(step), row)), None
+                )
+            if unsettled is None:
+                return tape
+            attempts = len(self._steps[unsettled].attempts) + 1
+            if attempts > self._most_attempts:
+                raise PlantError(
+                    "the drive changes too violently for a derivative: the currents have not settled",
+                    remedy="Smooth the drive, or shorten the step",
+                )
+            before, after = self._states[unsettled : unsettled + 2]
+            self._steps[unsettled] = self._physics.step_arrays(before, after, attempts=attempts, parts=self._parts)
+
+    def _step(self, launcher: TapedLauncher, step: float, row: int) -> bool:
+        """Take a step of the stretch; False where its currents have not settled."""
+        physics, arrays = self._physics, self._steps[row]
         physics.launch_beginning(launcher, step, arrays, row)
-        for index in range(1, _ATTEMPTS):
+        for index in range(1, len(arrays.attempts)):
             physics.launch_attempt(launcher, arrays, index, row)
         if arrays.attempts[-1].tangents.change.peak() > self._tolerance:
-            raise PlantError(
-                "the drive changes too violently for a derivative: the currents have not settled",
-                remedy="Smooth the drive, or shorten the step",
-            )
+            return False
         physics.launch_end(launcher, step, arrays, self._parts)
+        return True
 
     def _load(self, state: EngineState) -> None:
         for name, field in _fields(self._states[0]).items():

@@ -96,7 +96,7 @@ def say(line: str) -> None:
 
 def _values(job: TwinJob, state: PackState) -> list[str]:
     parts = []
-    voltage = pack_voltage(state)
+    voltage = pack_voltage(state, job.spec)
     if voltage is not None:
         parts.append(f"{voltage:.1f} V")
     current = state.get(Kind.MEASURED, "current", Level.PACK)

@@ -73,7 +73,7 @@ def _current(state: PackState) -> float:
 
 
 def _voltage(state: PackState, spec: PackSpec) -> float:
-    found = pack_voltage(state)
+    found = pack_voltage(state, spec)
     return found if found is not None and found > 0.0 else spec.nominal_voltage
 
 

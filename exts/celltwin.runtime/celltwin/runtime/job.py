@@ -217,7 +217,9 @@ class TwinJob:
             "celltwin": library_versions(("celltwin",))["celltwin"],
             "host": self.host,
             "python": platform.python_version(),
-            "libraries": library_versions(("usd-core", "pybamm", "onnxruntime", "nvidia-physicsnemo", "numpy")),
+            "libraries": library_versions(
+                ("usd-core", "warp-lang", "pybamm", "onnxruntime", "nvidia-physicsnemo", "numpy")
+            ),
             "ended": self._ended,
             "failure": str(twin.failure) if twin.failure else None,
             "pack": {

@@ -141,7 +141,7 @@ class RunStatistics:
             current = _carry_forward(current, self._current)
             groups = self._pick(block, "voltage", Level.GROUP)
             voltage = self._pick(block, "voltage", Level.PACK)[:, 0]
-            voltage = np.where(np.isfinite(voltage), voltage, groups.sum(axis=1))
+            voltage = np.where(np.isfinite(voltage), voltage, groups.sum(axis=1) / self._spec.strings)
             voltage = _carry_forward(voltage, self._voltage)
             self._integrate(block.time, current, voltage)
             self._evidence.observe_samples(block.time, current, groups)
@@ -187,12 +187,12 @@ def _carry_forward(values: Array, first: float) -> Array:
     return extended[last][1:]
 
 
-def pack_voltage(state: PackState) -> float | None:
-    """Return the pack's voltage [V]: measured, else the sum of the measured groups, else None."""
+def pack_voltage(state: PackState, spec: PackSpec) -> float | None:
+    """Return the pack's voltage [V]: measured, else the sum of a string's measured groups, else None."""
     reading = state.get(Kind.MEASURED, "voltage", Level.PACK)
     if reading is not None and np.isfinite(reading.values[0]):
         return float(reading.values[0])
     groups = state.get(Kind.MEASURED, "voltage", Level.GROUP)
     if groups is not None and np.isfinite(groups.values).all():
-        return float(groups.values.sum())
+        return float(groups.values.sum()) / spec.strings
     return None

@@ -20,7 +20,7 @@ RETRIES = 2
 POLL_PERIOD = 0.5
 # Libraries read these when they are loaded: workers are processes, and threads within them only fight for cores.
 THREAD_LIMITS = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "CELLTWIN_THREADS"), "1"
 )
 
 

@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from .cell_laws import FARADAY, GAS_CONSTANT, make_cell_laws, make_cell_structure
 from .lanes import Lanes
 
-__all__ = ["LINEAR_ROWS", "CellKernels", "make_cell_kernels", "make_cell_structure"]
-
-FARADAY = 96485.33212  # [C/mol]
-GAS_CONSTANT = 8.31446261815324  # [J/(mol.K)]
+__all__ = ["LINEAR_ROWS", "CellKernels", "make_cell_kernels"]
 
 # Rows of the array ``linear``: what the voltage of a cell needs once its profiles have been eliminated.
 LINEAR_ROWS = (
@@ -45,63 +43,6 @@ class CellKernels:
     prepare: Any
     linearise: Any
     finish: Any
-
-
-@lru_cache(maxsize=1)
-def make_cell_structure() -> Any:
-    """Return the Warp structure of what all cells share."""
-    import warp as wp
-
-    real = wp.float64
-
-    @wp.struct
-    class SharedCell:
-        """Numbers and tables of the cell type."""
-
-        potential_negative: wp.array2d(dtype=real)
-        potential_positive: wp.array2d(dtype=real)
-        diffusivity_negative: wp.array2d(dtype=real)
-        diffusivity_positive: wp.array2d(dtype=real)
-        exchange_negative: wp.array2d(dtype=real)
-        exchange_positive: wp.array2d(dtype=real)
-        electrolyte_diffusivity: wp.array2d(dtype=real)
-        electrolyte_conductivity: wp.array2d(dtype=real)
-        transference: wp.array2d(dtype=real)
-        concentration_factor: wp.array2d(dtype=real)
-        inverse_sinh: wp.array2d(dtype=real)  # of 32 u / (1 - u), over u in [0, 1)
-        temperature_factors: wp.array2d(dtype=real)  # rows: diffusivity -, +, exchange current -, +
-        outward: wp.array(dtype=real)  # conductance of a shell to the next over its volume [-]
-        inward: wp.array(dtype=real)  # and to the one before
-        volumes: wp.array(dtype=real)  # share of each shell in the particle [-]
-        edge: real  # 3 / volume of the last shell [-]
-        salt_capacity: wp.array(dtype=real)  # porosity times width of each node [m]
-        salt_weight: wp.array(dtype=real)  # width of each node over that of the cell [-]
-        salt_distance: wp.array(dtype=real)  # face: sum of distance over transport efficiency [m]
-        salt_share: wp.array(dtype=real)  # face: ionic current over cell current [-]
-        salt_source: wp.array(dtype=real)  # node: reaction current over cell current [-]
-        surface_gap: real  # (1 - mean r^2 of the last shell) / 2 [-]
-        inverse_time_negative: real  # 1 / R^2 [1/m^2]
-        inverse_time_positive: real
-        gradient_negative: real  # R / (F c_max) [m^2.m/C]: stoichiometry gradient for flux over diffusivity
-        gradient_positive: real
-        area: real  # electrode area [m^2]
-        reaction_negative: real  # 1 / (a L) [-]
-        reaction_positive: real
-        path_ionic: real  # L_n/(3 tau_n) + L_s/tau_s + L_p/(3 tau_p) [m]
-        path_electronic: real  # L_n/(3 sigma_n) + L_p/(3 sigma_p) [ohm.m^2]
-        contact_resistance: real
-        exponent_negative: real
-        exponent_positive: real
-        salt_reference: real  # c_e,0 [mol/m^3]
-        salt_lowest: real  # relative to it, of the polynomials' range
-        salt_highest: real
-        reference_temperature: real
-        lowest_temperature: real
-        highest_temperature: real
-        empty_negative: real
-        full_negative: real
-
-    return SharedCell
 
 
 @lru_cache(maxsize=16)
@@ -136,154 +77,28 @@ def make_cell_kernels(
     """
     import warp as wp
 
-    real, vector, width = lanes.real, lanes.vector, lanes.width
-    exp, log, sqrt, clip, cubic = lanes.exp, lanes.log, lanes.sqrt, lanes.clip, lanes.cubic
+    real, vector = lanes.real, lanes.vector
+    exp, sqrt, clip = lanes.exp, lanes.sqrt, lanes.clip
     n_n, n_s, n_p = salt_nodes
     n_salt = n_n + n_s + n_p
     shared_type = make_cell_structure()
-    zero, one = real(0.0), real(1.0)
+    one = real(1.0)
     last = shells - 1
     half = real(0.5)
     share_negative, share_positive = real(1.0 / n_n), real(1.0 / n_p)
     thermal_voltage = real(GAS_CONSTANT / FARADAY)
     faraday = real(FARADAY)
-
-    @wp.func
-    def warmth(shared: shared_type, temperature: vector):
-        held = clip(temperature, shared.lowest_temperature, shared.highest_temperature)
-        return vector(real(1000.0) / shared.reference_temperature) - wp.cw_div(vector(real(1000.0)), held)
-
-    @wp.func
-    def temperature_factor(table: wp.array2d(dtype=real), row: int, theta: vector):
-        inner = theta * table[row, 2] + vector(table[row, 1])
-        inner = wp.cw_mul(inner, theta) + vector(table[row, 0])
-        return exp(wp.cw_mul(inner, theta))
-
-    @wp.func
-    def coefficient(table: wp.array2d(dtype=real), row: int, theta: vector):
-        inner = theta * table[row, 3] + vector(table[row, 2])
-        inner = wp.cw_mul(inner, theta) + vector(table[row, 1])
-        return wp.cw_mul(inner, theta) + vector(table[row, 0])
-
-    @wp.func
-    def polynomial(c0: vector, c1: vector, c2: vector, c3: vector, c4: vector, c5: vector, x: vector):
-        y = wp.cw_mul(c5, x) + c4
-        y = wp.cw_mul(y, x) + c3
-        y = wp.cw_mul(y, x) + c2
-        y = wp.cw_mul(y, x) + c1
-        return wp.cw_mul(y, x) + c0
-
-    @wp.func
-    def property_at(table: wp.array2d(dtype=real), salt: vector, theta: vector):
-        return polynomial(
-            coefficient(table, 0, theta),
-            coefficient(table, 1, theta),
-            coefficient(table, 2, theta),
-            coefficient(table, 3, theta),
-            coefficient(table, 4, theta),
-            coefficient(table, 5, theta),
-            salt - vector(one),
-        )
-
-    @wp.func
-    def potential(table: wp.array2d(dtype=real), stoichiometry: vector, warming: vector):
-        # value, slope with stoichiometry, and derivative with temperature; straight on beyond [0, 1]
-        value = vector()
-        slope = vector()
-        entropy = vector()
-        count = table.shape[0]
-        for lane in range(width):
-            s = stoichiometry[lane]
-            held = wp.clamp(s, real(1e-6), real(1.0 - 1e-6))
-            place = held * real(count)
-            k = wp.clamp(int(place), 0, count - 1)
-            z = place - real(k)
-            u = ((table[k, 3] * z + table[k, 2]) * z + table[k, 1]) * z + table[k, 0]
-            du = real(count) * ((real(3.0) * table[k, 3] * z + real(2.0) * table[k, 2]) * z + table[k, 1])
-            e = ((table[k, 7] * z + table[k, 6]) * z + table[k, 5]) * z + table[k, 4]
-            de = real(count) * ((real(3.0) * table[k, 7] * z + real(2.0) * table[k, 6]) * z + table[k, 5])
-            tangent = du + warming[lane] * de
-            value[lane] = u + warming[lane] * e + tangent * (s - held)
-            slope[lane] = tangent
-            entropy[lane] = e
-        return value, slope, entropy
-
-    @wp.func
-    def exchange(table: wp.array2d(dtype=real), stoichiometry: vector):
-        # g(s) sqrt(s (1 - s)), and the slope of its logarithm
-        value = vector()
-        slope = vector()
-        count = table.shape[0]
-        for lane in range(width):
-            s = wp.clamp(stoichiometry[lane], real(1e-4), real(1.0 - 1e-4))
-            place = s * real(count)
-            k = wp.clamp(int(place), 0, count - 1)
-            z = place - real(k)
-            g = ((table[k, 3] * z + table[k, 2]) * z + table[k, 1]) * z + table[k, 0]
-            dg = real(count) * ((real(3.0) * table[k, 3] * z + real(2.0) * table[k, 2]) * z + table[k, 1])
-            spread = s * (one - s)
-            value[lane] = g * wp.sqrt(spread)
-            slope[lane] = dg / g + (one - real(2.0) * s) / (real(2.0) * spread)
-        return value, slope
-
-    @wp.func
-    def inverse_sinh(table: wp.array2d(dtype=real), x: vector):
-        # a table costs an eighth of a logarithm; beyond 2e4 the last interval is followed straight on
-        out = vector()
-        count = table.shape[0]
-        for lane in range(width):
-            size = wp.abs(x[lane])
-            place = size / (size + real(32.0)) * real(count)
-            k = wp.clamp(int(place), 0, count - 1)
-            z = place - real(k)
-            value = ((table[k, 3] * z + table[k, 2]) * z + table[k, 1]) * z + table[k, 0]
-            out[lane] = wp.where(x[lane] < zero, -value, value)
-        return out
-
-    @wp.func
-    def log_ratio(x: vector):
-        # ln(x) = 4 artanh((y - 1) / (y + 1)) with y = sqrt(x): seven terms, better than 1e-6 between 1/20 and 20
-        y = sqrt(x)
-        z = wp.cw_div(y - vector(one), y + vector(one))
-        z2 = wp.cw_mul(z, z)
-        inner = z2 * real(1.0 / 13.0) + vector(real(1.0 / 11.0))
-        inner = wp.cw_mul(inner, z2) + vector(real(1.0 / 9.0))
-        inner = wp.cw_mul(inner, z2) + vector(real(1.0 / 7.0))
-        inner = wp.cw_mul(inner, z2) + vector(real(1.0 / 5.0))
-        inner = wp.cw_mul(inner, z2) + vector(real(1.0 / 3.0))
-        inner = wp.cw_mul(inner, z2) + vector(one)
-        return wp.cw_mul(inner, z) * real(4.0)
-
-    @wp.func
-    def square_root(x: vector, exponent: real):
-        return sqrt(x)
-
-    @wp.func
-    def power(x: vector, exponent: real):
-        return exp(log(x) * exponent)
-
-    kinetic_power = square_root if square_root_kinetics else power
-
-    @wp.func
-    def same_diffusivity(table: wp.array2d(dtype=real), factor: vector, stoichiometry: vector):
-        return factor * table[0, 0]
-
-    @wp.func
-    def local_diffusivity(table: wp.array2d(dtype=real), factor: vector, stoichiometry: vector):
-        return wp.cw_mul(factor, cubic(table, 0, clip(stoichiometry, zero, one)))
-
-    diffusivity_n = same_diffusivity if constant_diffusivity[0] else local_diffusivity
-    diffusivity_p = same_diffusivity if constant_diffusivity[1] else local_diffusivity
-
-    @wp.func
-    def same_transference(shared: shared_type, salt: vector, theta: vector):
-        return vector(shared.transference[0, 0])
-
-    @wp.func
-    def local_transference(shared: shared_type, salt: vector, theta: vector):
-        return property_at(shared.transference, clip(salt, shared.salt_lowest, shared.salt_highest), theta)
-
-    transference = same_transference if constant_transference else local_transference
+    laws = make_cell_laws(
+        lanes,
+        constant_diffusivity=constant_diffusivity,
+        constant_transference=constant_transference,
+        square_root_kinetics=square_root_kinetics,
+    )
+    warmth, temperature_factor, coefficient = laws.warmth, laws.temperature_factor, laws.coefficient
+    polynomial, property_at, potential, exchange = laws.polynomial, laws.property_at, laws.potential, laws.exchange
+    inverse_sinh, log_ratio, kinetic_power = laws.inverse_sinh, laws.log_ratio, laws.kinetic_power
+    diffusivity_n, diffusivity_p = laws.diffusivity_negative, laws.diffusivity_positive
+    transference = laws.transference
 
     @wp.func
     def voltage_tangent(
@@ -430,7 +245,7 @@ def make_cell_kernels(
         return total
 
     @wp.func
-    def salt_moments(
+    def salt_shape(
         still: wp.array2d(dtype=vector),
         slope: wp.array2d(dtype=vector),
         b: int,
@@ -440,22 +255,22 @@ def make_cell_kernels(
         current: vector,
         inverse_mean: vector,
     ):
-        # m2, and mean ln(c) - ln(mean c) = -m2/2 + m3/3 - m4/4, of moments about the mean
-        square = vector()
+        # mean ln(c) - ln(mean c) = -m2/2 + m3/3 - m4/4, of moments about the mean
         shape = vector()
         for k in range(count):
             place = start + k
             x = wp.cw_mul(still[place, b] + wp.cw_mul(slope[place, b], current), inverse_mean) - vector(one)
             x2 = wp.cw_mul(x, x)
-            square += x2 * share
             shape += wp.cw_mul(x2, (x - x2 * real(0.75)) * real(1.0 / 3.0) - vector(half)) * share
-        return square, shape
+        return shape
 
     @wp.kernel(module="unique", module_options=lanes.module_options)
     def prepare(
+        offset: int,
+        part: int,
         shared: shared_type,
         step: real,
-        keep: int,  # 1: scratch for each bundle, 0: one for all, where bundles come one after the other
+        keep: int,  # 1: scratch for each bundle, 0: one for all of a part, where bundles come one after the other
         shells_negative: wp.array2d(dtype=vector),
         shells_positive: wp.array2d(dtype=vector),
         salt: wp.array2d(dtype=vector),
@@ -478,6 +293,8 @@ def make_cell_kernels(
         rest_negative: wp.array2d(dtype=vector),
         upper_positive: wp.array2d(dtype=vector),
         rest_positive: wp.array2d(dtype=vector),
+        face_negative: wp.array2d(dtype=vector),
+        face_positive: wp.array2d(dtype=vector),
         salt_face: wp.array2d(dtype=vector),
         salt_carried: wp.array2d(dtype=vector),
         salt_upper: wp.array2d(dtype=vector),
@@ -490,8 +307,8 @@ def make_cell_kernels(
         inner: wp.array(dtype=vector),
         conductance: wp.array(dtype=vector),
     ):
-        b = wp.tid()
-        slot = b * keep
+        b = wp.tid() + offset
+        slot = b * keep + part
         t = temperature[b]
         theta = warmth(shared, t)
         scale_d = diffusivity_scale[b]
@@ -505,16 +322,19 @@ def make_cell_kernels(
         # particles: eliminate from the centre outwards; both electrodes side by side
         reach_n = step * shared.inverse_time_negative
         reach_p = step * shared.inverse_time_positive
+        for k in range(last):
+            face_negative[k, slot] = reach_n * diffusivity_n(
+                shared.diffusivity_negative, factor_n, shells_negative[k, b], shells_negative[k + 1, b]
+            )
+            face_positive[k, slot] = reach_p * diffusivity_p(
+                shared.diffusivity_positive, factor_p, shells_positive[k, b], shells_positive[k + 1, b]
+            )
         for k in range(shells):
             above_n = vector()
             above_p = vector()
             if k < last:
-                above_n = (reach_n * shared.outward[k]) * diffusivity_n(
-                    shared.diffusivity_negative, factor_n, (shells_negative[k, b] + shells_negative[k + 1, b]) * half
-                )
-                above_p = (reach_p * shared.outward[k]) * diffusivity_p(
-                    shared.diffusivity_positive, factor_p, (shells_positive[k, b] + shells_positive[k + 1, b]) * half
-                )
+                above_n = face_negative[k, slot] * shared.outward[k]
+                above_p = face_positive[k, slot] * shared.outward[k]
             low_n = vector()
             low_p = vector()
             before_n = vector()
@@ -522,12 +342,8 @@ def make_cell_kernels(
             kept_n = vector()
             kept_p = vector()
             if k > 0:
-                low_n = (reach_n * shared.inward[k]) * diffusivity_n(
-                    shared.diffusivity_negative, factor_n, (shells_negative[k - 1, b] + shells_negative[k, b]) * half
-                )
-                low_p = (reach_p * shared.inward[k]) * diffusivity_p(
-                    shared.diffusivity_positive, factor_p, (shells_positive[k - 1, b] + shells_positive[k, b]) * half
-                )
+                low_n = face_negative[k - 1, slot] * shared.inward[k]
+                low_p = face_positive[k - 1, slot] * shared.inward[k]
                 before_n = upper_negative[k - 1, b]
                 before_p = upper_positive[k - 1, b]
                 kept_n = rest_negative[k - 1, b]
@@ -551,15 +367,11 @@ def make_cell_kernels(
                 rest_positive[k, b] = wp.cw_mul(shells_positive[k, b] + wp.cw_mul(low_p, kept_p), pivot_p)
         edge_n = wp.cw_div(
             flux_n * (-shared.gradient_negative * shared.surface_gap),
-            diffusivity_n(
-                shared.diffusivity_negative, factor_n, (shells_negative[last, b] + surface_negative[b]) * half
-            ),
+            diffusivity_n(shared.diffusivity_negative, factor_n, shells_negative[last, b], surface_negative[b]),
         )
         edge_p = wp.cw_div(
             flux_p * (shared.gradient_positive * shared.surface_gap),
-            diffusivity_p(
-                shared.diffusivity_positive, factor_p, (shells_positive[last, b] + surface_positive[b]) * half
-            ),
+            diffusivity_p(shared.diffusivity_positive, factor_p, shells_positive[last, b], surface_positive[b]),
         )
         linear[0, b] = rest_negative[last, b] + wp.cw_mul(edge_n, side)
         linear[1, b] = upper_negative[last, b] + edge_n
@@ -573,11 +385,15 @@ def make_cell_kernels(
         d3 = coefficient(shared.electrolyte_diffusivity, 3, theta)
         d4 = coefficient(shared.electrolyte_diffusivity, 4, theta)
         d5 = coefficient(shared.electrolyte_diffusivity, 5, theta)
+        d6 = coefficient(shared.electrolyte_diffusivity, 6, theta)
+        d7 = coefficient(shared.electrolyte_diffusivity, 7, theta)
         per_ampere = inverse_area * (step / (faraday * shared.salt_reference))
         for k in range(n_salt - 1):
             between = (salt[k, b] + salt[k + 1, b]) * half
             held = clip(between, shared.salt_lowest, shared.salt_highest) - vector(one)
-            salt_face[k, slot] = exp(polynomial(d0, d1, d2, d3, d4, d5, held)) * (step / shared.salt_distance[k])
+            salt_face[k, slot] = exp(polynomial(d0, d1, d2, d3, d4, d5, d6, d7, held)) * (
+                step / shared.salt_distance[k]
+            )
             salt_carried[k, slot] = transference(shared, between, theta) * shared.salt_share[k]
         for k in range(n_salt):
             above = vector()
@@ -620,8 +436,8 @@ def make_cell_kernels(
         salt_p = wp.max(still_p + wp.cw_mul(slope_p, current), vector(real(1e-3)))
         per_n = wp.cw_div(vector(one), salt_n)
         per_p = wp.cw_div(vector(one), salt_p)
-        square_n, shape_n = salt_moments(salt_still, salt_slope, b, 0, n_n, share_negative, current, per_n)
-        square_p, shape_p = salt_moments(salt_still, salt_slope, b, n_n + n_s, n_p, share_positive, current, per_p)
+        shape_n = salt_shape(salt_still, salt_slope, b, 0, n_n, share_negative, current, per_n)
+        shape_p = salt_shape(salt_still, salt_slope, b, n_n + n_s, n_p, share_positive, current, per_p)
         mean_held = clip(mean, shared.salt_lowest, shared.salt_highest)
         linear[4, b] = still_n
         linear[5, b] = slope_n
@@ -630,18 +446,19 @@ def make_cell_kernels(
         linear[8, b] = wp.cw_mul(property_at(shared.concentration_factor, mean_held, theta), t) * thermal_voltage
         linear[9, b] = shape_p - shape_n
         a_n, a_p = shared.exponent_negative, shared.exponent_positive
-        spread_n = vector(one) + square_n * (half * a_n * (a_n - one))
-        spread_p = vector(one) + square_p * (half * a_p * (a_p - one))
-        linear[10, b] = wp.cw_mul(
-            wp.cw_mul(temperature_factor(shared.temperature_factors, 2, theta), kinetic_power(salt_n, a_n)), spread_n
-        )
-        linear[11, b] = wp.cw_mul(
-            wp.cw_mul(temperature_factor(shared.temperature_factors, 3, theta), kinetic_power(salt_p, a_p)), spread_p
-        )
+        # kinetics take the geometric mean of the salt, which resists a few starved places as the sum of them does
+        rate_n = wp.cw_mul(kinetic_power(salt_n, a_n), exp(shape_n * a_n))
+        rate_p = wp.cw_mul(kinetic_power(salt_p, a_p), exp(shape_p * a_p))
+        linear[10, b] = wp.cw_mul(temperature_factor(shared.temperature_factors, 2, theta), rate_n)
+        linear[11, b] = wp.cw_mul(temperature_factor(shared.temperature_factors, 3, theta), rate_p)
         linear[12, b] = flux_n
         linear[13, b] = flux_p
         conductivity = exp(property_at(shared.electrolyte_conductivity, mean_held, theta))
-        porous = wp.cw_div(vector(shared.path_ionic), conductivity) + vector(shared.path_electronic)
+        porous = (
+            wp.cw_div(vector(shared.path_ionic), conductivity)
+            + wp.cw_div(vector(shared.path_negative), temperature_factor(shared.temperature_factors, 4, theta))
+            + wp.cw_div(vector(shared.path_positive), temperature_factor(shared.temperature_factors, 5, theta))
+        )
         linear[14, b] = (
             wp.cw_mul(porous, inverse_area)
             + wp.cw_mul(resistance[b] + vector(shared.contact_resistance), contact_factor[b])
@@ -652,6 +469,8 @@ def make_cell_kernels(
 
     @wp.kernel(module="unique", module_options=lanes.module_options)
     def linearise(
+        offset: int,
+        part: int,
         shared: shared_type,
         temperature: wp.array(dtype=vector),
         side_current: wp.array(dtype=vector),
@@ -664,13 +483,15 @@ def make_cell_kernels(
         inner: wp.array(dtype=vector),
         conductance: wp.array(dtype=vector),
     ):
-        b = wp.tid()
+        b = wp.tid() + offset
         current = guess[b]
         voltage, slope = voltage_tangent(shared, linear, b, temperature[b], side_current[b], current)
         draw_tangent(b, voltage, slope, current, shunt[b], connection[b], connected[b], source, inner, conductance)
 
     @wp.kernel(module="unique", module_options=lanes.module_options)
     def finish(
+        offset: int,
+        part: int,
         shared: shared_type,
         step: real,
         linear: wp.array2d(dtype=vector),
@@ -700,7 +521,7 @@ def make_cell_kernels(
         soc: wp.array(dtype=vector),
         heat: wp.array(dtype=vector),
     ):
-        b = wp.tid()
+        b = wp.tid() + offset
         amperes = current[b]
         t = temperature[b]
         side = side_current[b]

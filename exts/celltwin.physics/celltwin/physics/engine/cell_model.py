@@ -145,9 +145,9 @@ class CellModel:
         [m, -, -].
     electrolyte_concentration : float
         Mean concentration of salt, c_e,0 [mol/m^3].
-    electrolyte_diffusivity, electrolyte_conductivity : ndarray of shape (6, 4)
+    electrolyte_diffusivity, electrolyte_conductivity : ndarray of shape (8, 4)
         ``ln`` of the bulk diffusivity [m^2/s] and conductivity [S/m]: coefficient of xi^i theta^j at [i, j].
-    transference, concentration_factor : ndarray of shape (6, 4)
+    transference, concentration_factor : ndarray of shape (8, 4)
         Cation transference number [-], and 2 (1 - t+) times the thermodynamic factor [-], alike.
     electrolyte_range, temperature_range : tuple of float
         Concentrations [mol/m^3] and temperatures [K] between which the polynomials hold; outside they are held.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from celltwin.core import Array, PlantError
 
@@ -124,8 +125,8 @@ def check_conservation(physics: PackPhysics, state: PackState, ledger: Ledger, i
         _require(missing <= allowed, missing, physics.cell_id, "of lithium is made or lost", "A.s")
 
 
-def _require(fine: Array, amounts: Array, name: Callable[[int], str], what: str, unit: str) -> None:
-    wrong = np.flatnonzero(~np.asarray(fine))
+def _require(fine: NDArray[np.bool_], amounts: Array, name: Callable[[int], str], what: str, unit: str) -> None:
+    wrong = np.flatnonzero(~fine)
     if wrong.size:
         worst = int(wrong[np.argmax(np.nan_to_num(amounts[wrong], nan=np.inf))])
         raise PlantError(

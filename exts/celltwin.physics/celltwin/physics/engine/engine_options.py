@@ -83,7 +83,7 @@ class EngineOptions:
 
     step: float = 1.0
     shells: int = 10
-    salt_nodes: tuple[int, int, int] = (5, 2, 5)
+    salt_nodes: tuple[int, int, int] = (6, 3, 6)
     current_tolerance: float = 1e-6
     most_iterations: int = 20
     heat_of_mixing: bool = False

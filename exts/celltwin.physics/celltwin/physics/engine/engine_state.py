@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,13 +39,9 @@ class EngineState:
 def save_state(state: EngineState, path: Path) -> None:
     """Write a state to a file; an older file is replaced at once or not at all."""
     part = path.with_suffix(".part.npz")
-    np.savez(
-        part,
-        time=np.array(state.time),
-        switches=state.switches,
-        **{f"cells/{name}": values for name, values in state.cells.items()},
-        **{f"groups/{name}": values for name, values in state.groups.items()},
-    )
+    arrays: dict[str, Any] = {f"cells/{name}": values for name, values in state.cells.items()}
+    arrays |= {f"groups/{name}": values for name, values in state.groups.items()}
+    np.savez(part, time=np.array(state.time), switches=state.switches, **arrays)
     part.replace(path)
 
 

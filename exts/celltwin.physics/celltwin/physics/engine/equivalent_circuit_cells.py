@@ -116,6 +116,7 @@ class EquivalentCircuitCells:
                 *(field.bundles for field in fields),
             ],
             [field.bundles for field in (work.linear, circuit.source, circuit.inner, circuit.conductance)],
+            divisible=True,
         )
 
     def linearise(
@@ -141,6 +142,7 @@ class EquivalentCircuitCells:
             self.grid.bundles,
             [self._potential, self.model.reference_temperature, *(field.bundles for field in fields)],
             [field.bundles for field in (circuit.source, circuit.inner, circuit.conductance)],
+            divisible=True,
         )
 
     def finish(
@@ -169,6 +171,7 @@ class EquivalentCircuitCells:
             self.grid.bundles,
             [self._potential, self.model.reference_temperature, *(field.bundles for field in fields)],
             [field.bundles for field in (after.charge, after.first, after.second, solved.soc, solved.heat)],
+            divisible=True,
         )
 
     def limits(self, state: EquivalentCircuitState) -> tuple[tuple[str, Array, float, float], ...]:

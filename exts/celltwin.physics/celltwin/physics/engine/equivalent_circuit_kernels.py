@@ -87,6 +87,8 @@ def make_equivalent_circuit_kernels(lanes: Lanes) -> EquivalentCircuitKernels:
 
     @wp.kernel(module="unique", module_options=lanes.module_options)
     def prepare(
+        offset: int,
+        part: int,
         potentials: wp.array2d(dtype=real),
         resistances: wp.array2d(dtype=real),
         temperature_factor: wp.array(dtype=real),
@@ -111,7 +113,7 @@ def make_equivalent_circuit_kernels(lanes: Lanes) -> EquivalentCircuitKernels:
         inner: wp.array(dtype=vector),
         conductance: wp.array(dtype=vector),
     ):
-        b = wp.tid()
+        b = wp.tid() + offset
         t = temperature[b]
         theta = vector(real(1000.0) / reference_temperature) - wp.cw_div(vector(real(1000.0)), t)
         grown = wp.cw_mul(theta * temperature_factor[2] + vector(temperature_factor[1]), theta)
@@ -143,6 +145,8 @@ def make_equivalent_circuit_kernels(lanes: Lanes) -> EquivalentCircuitKernels:
 
     @wp.kernel(module="unique", module_options=lanes.module_options)
     def linearise(
+        offset: int,
+        part: int,
         potentials: wp.array2d(dtype=real),
         reference_temperature: real,
         temperature: wp.array(dtype=vector),
@@ -155,7 +159,7 @@ def make_equivalent_circuit_kernels(lanes: Lanes) -> EquivalentCircuitKernels:
         inner: wp.array(dtype=vector),
         conductance: wp.array(dtype=vector),
     ):
-        b = wp.tid()
+        b = wp.tid() + offset
         warming = temperature[b] - vector(reference_temperature)
         draw_tangent(
             b,
@@ -173,6 +177,8 @@ def make_equivalent_circuit_kernels(lanes: Lanes) -> EquivalentCircuitKernels:
 
     @wp.kernel(module="unique", module_options=lanes.module_options)
     def finish(
+        offset: int,
+        part: int,
         potentials: wp.array2d(dtype=real),
         reference_temperature: real,
         linear: wp.array2d(dtype=vector),
@@ -188,7 +194,7 @@ def make_equivalent_circuit_kernels(lanes: Lanes) -> EquivalentCircuitKernels:
         soc: wp.array(dtype=vector),
         heat: wp.array(dtype=vector),
     ):
-        b = wp.tid()
+        b = wp.tid() + offset
         amperes = current[b]
         t = temperature[b]
         volts = voltage[b]

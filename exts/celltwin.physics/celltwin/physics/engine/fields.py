@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from celltwin.core import Array, PlantError
 
 from .lanes import Lanes
+from .launching import MOST_PARTS
 
 __all__ = ["CellField", "Grid", "GroupField", "ScratchField", "alias"]
 
@@ -60,7 +61,7 @@ class Grid:
 
     @property
     def keeps_scratch(self) -> bool:
-        """Whether scratch needs room for every bundle: threads of a CPU come one after the other, and share it."""
+        """Whether scratch needs room for every bundle: bundles of one thread of a CPU come one after the other."""
         return self.gradient or self.device != "cpu"
 
     def inside(self, cells: NDArray[np.int64] | Array) -> NDArray[np.int64]:
@@ -168,7 +169,7 @@ class ScratchField:
     def __init__(self, grid: Grid, *, rows: int) -> None:
         import warp as wp
 
-        slots, lanes = grid.bundles if grid.keeps_scratch else 1, grid.lanes
+        slots, lanes = grid.bundles if grid.keeps_scratch else MOST_PARTS, grid.lanes
         self.flat = wp.zeros(
             rows * slots * lanes.width, dtype=lanes.real, device=grid.device, requires_grad=grid.gradient
         )

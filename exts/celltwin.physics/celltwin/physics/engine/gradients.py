@@ -6,6 +6,7 @@ takes the stretches from last to first, repeats each on a tape, and carries the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any
@@ -49,7 +50,7 @@ class DriveGradient:
 
 
 def differentiate_drive(
-    engine: PackEngine, drive: Drive, duration: float, *, weights: dict[str, Array | float]
+    engine: PackEngine, drive: Drive, duration: float, *, weights: Mapping[str, Array | float]
 ) -> DriveGradient:
     r"""Return the derivative of a weighted sum of the final state with every value of a drive.
 
@@ -229,14 +230,11 @@ class _Mirror:
             field.write(state.cells[name])
 
     def _seed(self, end: PackState, name: str, weight: Array) -> None:
-        rows = None
-        if end.ageing is not None and name in AGEING_ROWS:
-            field, rows = end.ageing, AGEING_ROWS.index(name)
-        else:
-            field = _fields(end).get(name)
+        row = AGEING_ROWS.index(name) if end.ageing is not None and name in AGEING_ROWS else None
+        field = _fields(end).get(name) if row is None else end.ageing
         if field is None:
             raise SettingsError(f"{name!r} cannot be differentiated", remedy=f"Choose of {', '.join(_fields(end))}")
-        field.add_gradient(weight, row=rows)
+        field.add_gradient(weight, row=row)
 
     def _place_connections(self, engine: PackEngine) -> None:
         """Put the connections of the circuit where this grid, with other padding, has its nodes."""

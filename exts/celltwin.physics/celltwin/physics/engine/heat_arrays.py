@@ -47,7 +47,7 @@ class HeatArrays:
         places = grid.inside(np.arange(grid.n_cells))
         rows = heat.neighbours.shape[0]
         neighbours = np.tile(np.arange(size, dtype=np.int32), (rows, 1))
-        neighbours[:, places] = grid.inside(heat.neighbours.reshape(-1)).reshape(rows, -1)
+        neighbours[:, places] = grid.inside(heat.neighbours.reshape(-1).astype(np.int64)).reshape(rows, -1)
         segment = np.zeros(size, dtype=np.int32)
         segment[places] = heat.segment
         self.n_channels = heat.design_flow.size
@@ -178,4 +178,5 @@ def spread_heat(
             after.core_temperature.bundles,
             after.temperature.bundles,
         ],
+        divisible=True,
     )

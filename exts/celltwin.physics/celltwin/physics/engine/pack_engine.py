@@ -455,7 +455,8 @@ class PackEngine:
         population : CellPopulation
             The new cells, one value for all or one a place; at the ambient's temperature where it gives none.
         """
-        places = check_places("cell", cells, self.n_cells)
+        places = np.atleast_1d(np.asarray(cells, dtype=np.int64))
+        check_places("cell", places, self.n_cells)
         arrays, physics = self.arrays, self.physics
         for name in ("capacity_scale", "resistance", "diffusivity_scale", "soc"):
             self.set_cells(name, getattr(population, name), places)

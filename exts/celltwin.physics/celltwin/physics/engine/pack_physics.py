@@ -14,7 +14,7 @@ from .ageing_cells import CellAgeing
 from .ageing_diffusion import couple_diffusion
 from .ageing_state import lithium_loss
 from .cell_fields import CellConstants, CellState, CircuitWork, GroupConstants, allocate_cells
-from .cell_kernels import FARADAY
+from .cell_laws import FARADAY
 from .cell_model import CellModel, ElectrodeModel, EquivalentCircuitModel
 from .circuit_arrays import CircuitArrays, NodeArrays, solve_circuit
 from .circuit_tree import plant_tree

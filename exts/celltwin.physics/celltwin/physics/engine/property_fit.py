@@ -26,7 +26,7 @@ __all__ = [
     "refine_cubic_table",
 ]
 
-CONCENTRATION_TERMS, TEMPERATURE_TERMS = 6, 4
+CONCENTRATION_TERMS, TEMPERATURE_TERMS = 8, 4
 _LAWSON_STEPS = 30  # of reweighting towards the smallest worst error
 _SLOPE_STEP = 1e-6  # of the difference that gives slopes at nodes
 _CHECKS = 4  # places within an interval where a table is compared with its function
@@ -82,7 +82,7 @@ def fit_property(
 
     Returns
     -------
-    coefficients : ndarray of shape (6, 4)
+    coefficients : ndarray of shape (8, 4)
         a_ij.
     errors : ndarray of shape (n_samples,)
         What the polynomial misses of each sample.

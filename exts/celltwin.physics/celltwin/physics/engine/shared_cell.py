@@ -9,12 +9,12 @@ import numpy as np
 
 from celltwin.core import Array
 
-from .cell_kernels import FARADAY, make_cell_structure
+from .cell_laws import FARADAY, make_cell_structure
 from .cell_model import CellModel, ElectrodeModel
 
 __all__ = ["ParticleShells", "inverse_sinh_table", "particle_shells", "share_cell"]
 
-_THINNING = 1.35
+_THINNEST = 1.0 / 15.0  # thickness of the outermost shell over that of the innermost
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,7 @@ class ParticleShells:
 
 
 def particle_shells(shells: int) -> ParticleShells:
-    r"""Return shells that are thinner towards the surface, each 1/1.35 of the one within.
+    r"""Return shells that are thinner towards the surface, from the first to the last by 15 times.
 
     A shell is represented by the mean of :math:`r^2` over it, so that the difference of two shells is exact for the
     parabola that the profile tends to under constant current, however few the shells. Thin outer shells follow the
@@ -48,7 +48,7 @@ def particle_shells(shells: int) -> ParticleShells:
     shells : int
         Number of shells, at least 2.
     """
-    thickness = _THINNING ** -np.arange(shells)
+    thickness = _THINNEST ** (np.arange(shells) / (shells - 1))
     radius = np.concatenate([[0.0], np.cumsum(thickness) / thickness.sum()])
     radius[-1] = 1.0
     volumes = np.diff(radius**3)
@@ -111,6 +111,8 @@ def share_cell(model: CellModel, *, shells: int, salt_nodes: tuple[int, int, int
                 positive.diffusivity_temperature,
                 negative.exchange_current_temperature,
                 positive.exchange_current_temperature,
+                negative.conductivity_temperature,
+                positive.conductivity_temperature,
             ]
         )
     )
@@ -127,9 +129,8 @@ def share_cell(model: CellModel, *, shells: int, salt_nodes: tuple[int, int, int
     shared.path_ionic = (
         _third(negative) + model.separator_thickness / model.separator_transport_efficiency + _third(positive)
     )
-    shared.path_electronic = negative.thickness / (3.0 * negative.conductivity) + positive.thickness / (
-        3.0 * positive.conductivity
-    )
+    shared.path_negative = negative.thickness / (3.0 * negative.conductivity)
+    shared.path_positive = positive.thickness / (3.0 * positive.conductivity)
     shared.contact_resistance = model.contact_resistance
     shared.salt_reference = model.electrolyte_concentration
     shared.salt_lowest = model.electrolyte_range[0] / model.electrolyte_concentration

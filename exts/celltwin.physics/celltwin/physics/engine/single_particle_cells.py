@@ -39,6 +39,8 @@ class _Elimination:
     rest_negative: CellField
     upper_positive: CellField
     rest_positive: CellField
+    face_negative: ScratchField
+    face_positive: ScratchField
     salt_face: ScratchField
     salt_carried: ScratchField
     salt_upper: ScratchField
@@ -114,7 +116,8 @@ class SingleParticleCells:
             "linear": len(LINEAR_ROWS)
         }
         kinds = {name: ScratchField if field.type == "ScratchField" else CellField for name, field in fields.items()}
-        return _Elimination(**{name: kinds[name](self.grid, rows=rows[name]) for name in fields})
+        made: dict[str, Any] = {name: kinds[name](self.grid, rows=rows[name]) for name in fields}
+        return _Elimination(**made)
 
     def rest(self, state: SingleParticleState, soc: Array, cells: Any = None) -> None:
         """Put cells at rest at a state of charge."""
@@ -166,6 +169,7 @@ class SingleParticleCells:
                 ),
             ],
             _bundles(*vars(work).values(), circuit.source, circuit.inner, circuit.conductance),
+            divisible=True,
         )
 
     def linearise(
@@ -194,6 +198,7 @@ class SingleParticleCells:
                 ),
             ],
             _bundles(circuit.source, circuit.inner, circuit.conductance),
+            divisible=True,
         )
 
     def finish(
@@ -245,6 +250,7 @@ class SingleParticleCells:
                 solved.soc,
                 solved.heat,
             ),
+            divisible=True,
         )
 
     def charge(self, state: SingleParticleState, _solved: CellState) -> CellField:

@@ -121,6 +121,8 @@ def make_thermal_kernels(lanes: Lanes, *, two_nodes: bool) -> ThermalKernels:
 
     @wp.kernel(module="unique", module_options=lanes.module_options)
     def exchange_heat(
+        offset: int,
+        part: int,
         step: real,
         n_neighbours: int,
         neighbours: wp.array2d(dtype=int),
@@ -154,7 +156,7 @@ def make_thermal_kernels(lanes: Lanes, *, two_nodes: bool) -> ThermalKernels:
         core_next: wp.array(dtype=vector),
         temperature_next: wp.array(dtype=vector),
     ):
-        b = wp.tid()
+        b = wp.tid() + offset
         t = surface[b]
         conducted = heat_from_neighbours(n_neighbours, b, neighbours, conductance, surface_all, t)
         passing = vector()

@@ -1,0 +1,273 @@
+"""Laws of one cell as Warp functions: properties of temperature and concentration, potentials, kinetics.
+
+Where a law is simpler for a cell type, such as a diffusivity that depends on nothing, a shorter function stands in.
+"""
+
+# Warp reads the annotations of kernels as values: no postponed annotations here.
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from .lanes import Lanes
+
+__all__ = ["FARADAY", "GAS_CONSTANT", "CellLaws", "make_cell_laws", "make_cell_structure"]
+
+FARADAY = 96485.33212  # [C/mol]
+GAS_CONSTANT = 8.31446261815324  # [J/(mol.K)]
+
+
+@dataclass(frozen=True, eq=False)
+class CellLaws:
+    """Warp functions of a cell's laws."""
+
+    warmth: Any
+    temperature_factor: Any
+    coefficient: Any
+    polynomial: Any
+    property_at: Any
+    potential: Any
+    exchange: Any
+    inverse_sinh: Any
+    log_ratio: Any
+    kinetic_power: Any
+    diffusivity_negative: Any
+    diffusivity_positive: Any
+    transference: Any
+
+
+@lru_cache(maxsize=1)
+def make_cell_structure() -> Any:
+    """Return the Warp structure of what all cells share."""
+    import warp as wp
+
+    real = wp.float64
+
+    @wp.struct
+    class SharedCell:
+        """Numbers and tables of the cell type."""
+
+        potential_negative: wp.array2d(dtype=real)
+        potential_positive: wp.array2d(dtype=real)
+        diffusivity_negative: wp.array2d(dtype=real)
+        diffusivity_positive: wp.array2d(dtype=real)
+        exchange_negative: wp.array2d(dtype=real)
+        exchange_positive: wp.array2d(dtype=real)
+        electrolyte_diffusivity: wp.array2d(dtype=real)
+        electrolyte_conductivity: wp.array2d(dtype=real)
+        transference: wp.array2d(dtype=real)
+        concentration_factor: wp.array2d(dtype=real)
+        inverse_sinh: wp.array2d(dtype=real)  # of 32 u / (1 - u), over u in [0, 1)
+        temperature_factors: wp.array2d(dtype=real)  # rows: diffusivity -, +, exchange current -, +, conductivity -, +
+        outward: wp.array(dtype=real)  # conductance of a shell to the next over its volume [-]
+        inward: wp.array(dtype=real)  # and to the one before
+        volumes: wp.array(dtype=real)  # share of each shell in the particle [-]
+        edge: real  # 3 / volume of the last shell [-]
+        salt_capacity: wp.array(dtype=real)  # porosity times width of each node [m]
+        salt_weight: wp.array(dtype=real)  # width of each node over that of the cell [-]
+        salt_distance: wp.array(dtype=real)  # face: sum of distance over transport efficiency [m]
+        salt_share: wp.array(dtype=real)  # face: ionic current over cell current [-]
+        salt_source: wp.array(dtype=real)  # node: reaction current over cell current [-]
+        surface_gap: real  # (1 - mean r^2 of the last shell) / 2 [-]
+        inverse_time_negative: real  # 1 / R^2 [1/m^2]
+        inverse_time_positive: real
+        gradient_negative: real  # R / (F c_max) [m^2.m/C]: stoichiometry gradient for flux over diffusivity
+        gradient_positive: real
+        area: real  # electrode area [m^2]
+        reaction_negative: real  # 1 / (a L) [-]
+        reaction_positive: real
+        path_ionic: real  # L_n/(3 tau_n) + L_s/tau_s + L_p/(3 tau_p) [m]
+        path_negative: real  # L_n/(3 sigma_n) [ohm.m^2]
+        path_positive: real
+        contact_resistance: real
+        exponent_negative: real
+        exponent_positive: real
+        salt_reference: real  # c_e,0 [mol/m^3]
+        salt_lowest: real  # relative to it, of the polynomials' range
+        salt_highest: real
+        reference_temperature: real
+        lowest_temperature: real
+        highest_temperature: real
+        empty_negative: real
+        full_negative: real
+
+    return SharedCell
+
+
+@lru_cache(maxsize=16)
+def make_cell_laws(
+    lanes: Lanes,
+    *,
+    constant_diffusivity: tuple[bool, bool],
+    constant_transference: bool,
+    square_root_kinetics: bool,
+) -> CellLaws:
+    """Return the laws of a cell type; parameters as in ``make_cell_kernels``."""
+    import warp as wp
+
+    real, vector, width = lanes.real, lanes.vector, lanes.width
+    exp, log, sqrt, clip, cubic = lanes.exp, lanes.log, lanes.sqrt, lanes.clip, lanes.cubic
+    shared_type = make_cell_structure()
+    zero, one = real(0.0), real(1.0)
+
+    @wp.func
+    def warmth(shared: shared_type, temperature: vector):
+        held = clip(temperature, shared.lowest_temperature, shared.highest_temperature)
+        return vector(real(1000.0) / shared.reference_temperature) - wp.cw_div(vector(real(1000.0)), held)
+
+    @wp.func
+    def temperature_factor(table: wp.array2d(dtype=real), row: int, theta: vector):
+        inner = theta * table[row, 2] + vector(table[row, 1])
+        inner = wp.cw_mul(inner, theta) + vector(table[row, 0])
+        return exp(wp.cw_mul(inner, theta))
+
+    @wp.func
+    def coefficient(table: wp.array2d(dtype=real), row: int, theta: vector):
+        inner = theta * table[row, 3] + vector(table[row, 2])
+        inner = wp.cw_mul(inner, theta) + vector(table[row, 1])
+        return wp.cw_mul(inner, theta) + vector(table[row, 0])
+
+    @wp.func
+    def polynomial(
+        c0: vector, c1: vector, c2: vector, c3: vector, c4: vector, c5: vector, c6: vector, c7: vector, x: vector
+    ):
+        y = wp.cw_mul(c7, x) + c6
+        y = wp.cw_mul(y, x) + c5
+        y = wp.cw_mul(y, x) + c4
+        y = wp.cw_mul(y, x) + c3
+        y = wp.cw_mul(y, x) + c2
+        y = wp.cw_mul(y, x) + c1
+        return wp.cw_mul(y, x) + c0
+
+    @wp.func
+    def property_at(table: wp.array2d(dtype=real), salt: vector, theta: vector):
+        return polynomial(
+            coefficient(table, 0, theta),
+            coefficient(table, 1, theta),
+            coefficient(table, 2, theta),
+            coefficient(table, 3, theta),
+            coefficient(table, 4, theta),
+            coefficient(table, 5, theta),
+            coefficient(table, 6, theta),
+            coefficient(table, 7, theta),
+            salt - vector(one),
+        )
+
+    @wp.func
+    def potential(table: wp.array2d(dtype=real), stoichiometry: vector, warming: vector):
+        # value, slope with stoichiometry, and derivative with temperature; straight on beyond [0, 1]
+        value = vector()
+        slope = vector()
+        entropy = vector()
+        count = table.shape[0]
+        for lane in range(width):
+            s = stoichiometry[lane]
+            held = wp.clamp(s, real(1e-6), real(1.0 - 1e-6))
+            place = held * real(count)
+            k = wp.clamp(int(place), 0, count - 1)
+            z = place - real(k)
+            u = ((table[k, 3] * z + table[k, 2]) * z + table[k, 1]) * z + table[k, 0]
+            du = real(count) * ((real(3.0) * table[k, 3] * z + real(2.0) * table[k, 2]) * z + table[k, 1])
+            e = ((table[k, 7] * z + table[k, 6]) * z + table[k, 5]) * z + table[k, 4]
+            de = real(count) * ((real(3.0) * table[k, 7] * z + real(2.0) * table[k, 6]) * z + table[k, 5])
+            tangent = du + warming[lane] * de
+            value[lane] = u + warming[lane] * e + tangent * (s - held)
+            slope[lane] = tangent
+            entropy[lane] = e
+        return value, slope, entropy
+
+    @wp.func
+    def exchange(table: wp.array2d(dtype=real), stoichiometry: vector):
+        # g(s) sqrt(s (1 - s)), and the slope of its logarithm
+        value = vector()
+        slope = vector()
+        count = table.shape[0]
+        for lane in range(width):
+            s = wp.clamp(stoichiometry[lane], real(1e-4), real(1.0 - 1e-4))
+            place = s * real(count)
+            k = wp.clamp(int(place), 0, count - 1)
+            z = place - real(k)
+            g = ((table[k, 3] * z + table[k, 2]) * z + table[k, 1]) * z + table[k, 0]
+            dg = real(count) * ((real(3.0) * table[k, 3] * z + real(2.0) * table[k, 2]) * z + table[k, 1])
+            spread = s * (one - s)
+            value[lane] = g * wp.sqrt(spread)
+            slope[lane] = dg / g + (one - real(2.0) * s) / (real(2.0) * spread)
+        return value, slope
+
+    @wp.func
+    def inverse_sinh(table: wp.array2d(dtype=real), x: vector):
+        # a table costs an eighth of a logarithm; beyond 2e4 the last interval is followed straight on
+        out = vector()
+        count = table.shape[0]
+        for lane in range(width):
+            size = wp.abs(x[lane])
+            place = size / (size + real(32.0)) * real(count)
+            k = wp.clamp(int(place), 0, count - 1)
+            z = place - real(k)
+            value = ((table[k, 3] * z + table[k, 2]) * z + table[k, 1]) * z + table[k, 0]
+            out[lane] = wp.where(x[lane] < zero, -value, value)
+        return out
+
+    @wp.func
+    def log_ratio(x: vector):
+        # ln(x) = 4 artanh((y - 1) / (y + 1)) with y = sqrt(x): seven terms, better than 1e-6 between 1/20 and 20
+        y = sqrt(x)
+        z = wp.cw_div(y - vector(one), y + vector(one))
+        z2 = wp.cw_mul(z, z)
+        inner = z2 * real(1.0 / 13.0) + vector(real(1.0 / 11.0))
+        inner = wp.cw_mul(inner, z2) + vector(real(1.0 / 9.0))
+        inner = wp.cw_mul(inner, z2) + vector(real(1.0 / 7.0))
+        inner = wp.cw_mul(inner, z2) + vector(real(1.0 / 5.0))
+        inner = wp.cw_mul(inner, z2) + vector(real(1.0 / 3.0))
+        inner = wp.cw_mul(inner, z2) + vector(one)
+        return wp.cw_mul(inner, z) * real(4.0)
+
+    @wp.func
+    def square_root(x: vector, exponent: real):
+        return sqrt(x)
+
+    @wp.func
+    def power(x: vector, exponent: real):
+        return exp(log(x) * exponent)
+
+    kinetic_power = square_root if square_root_kinetics else power
+
+    @wp.func
+    def same_diffusivity(table: wp.array2d(dtype=real), factor: vector, here: vector, there: vector):
+        return factor * table[0, 0]
+
+    @wp.func
+    def local_diffusivity(table: wp.array2d(dtype=real), factor: vector, here: vector, there: vector):
+        # mean between two stoichiometries by Simpson's rule: some diffusivities change tenfold between two shells
+        low = clip(here, zero, one)
+        high = clip(there, zero, one)
+        middle = cubic(table, 0, (low + high) * real(0.5)) * real(4.0)
+        return wp.cw_mul(factor, cubic(table, 0, low) + middle + cubic(table, 0, high)) * real(1.0 / 6.0)
+
+    diffusivity_n = same_diffusivity if constant_diffusivity[0] else local_diffusivity
+    diffusivity_p = same_diffusivity if constant_diffusivity[1] else local_diffusivity
+
+    @wp.func
+    def same_transference(shared: shared_type, salt: vector, theta: vector):
+        return vector(shared.transference[0, 0])
+
+    @wp.func
+    def local_transference(shared: shared_type, salt: vector, theta: vector):
+        return property_at(shared.transference, clip(salt, shared.salt_lowest, shared.salt_highest), theta)
+
+    transference = same_transference if constant_transference else local_transference
+
+    return CellLaws(
+        warmth=warmth,
+        temperature_factor=temperature_factor,
+        coefficient=coefficient,
+        polynomial=polynomial,
+        property_at=property_at,
+        potential=potential,
+        exchange=exchange,
+        inverse_sinh=inverse_sinh,
+        log_ratio=log_ratio,
+        kinetic_power=kinetic_power,
+        diffusivity_negative=diffusivity_n,
+        diffusivity_positive=diffusivity_p,
+        transference=transference,
+    )

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+# Once VTK has rendered, Mesa's LLVM is loaded, and Triton's own (which training imports) crashes on loading. The other
+# order works. Outside tests, pictures are drawn in processes of their own.
+with contextlib.suppress(ImportError):
+    import triton  # noqa: F401
 
 REPO_ROOT = Path(__file__).resolve().parents[1]
 

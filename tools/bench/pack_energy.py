@@ -197,8 +197,9 @@ def _particle_model(engine: PackEngine) -> CellModel:
 
 def _shell_volumes(engine: PackEngine) -> Array:
     """Return the share of each shell in its particle [-]."""
-    volumes: Array = engine.physics.cells.shell_volumes
-    return volumes
+    from celltwin.physics.engine.shared_cell import particle_shells
+
+    return particle_shells(engine.options.shells).volumes
 
 
 def _lithium(engine: PackEngine) -> Array:

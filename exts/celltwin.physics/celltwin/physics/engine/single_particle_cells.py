@@ -14,7 +14,7 @@ from .cell_kernels import LINEAR_ROWS, make_cell_kernels
 from .cell_model import CellModel
 from .fields import CellField, Grid, ScratchField
 from .launching import Launcher
-from .shared_cell import particle_shells, share_cell
+from .shared_cell import share_cell
 
 __all__ = ["SingleParticleCells", "SingleParticleState"]
 
@@ -88,11 +88,6 @@ class SingleParticleCells:
             ),
             heat_of_mixing=heat_of_mixing,
         )
-
-    @property
-    def shell_volumes(self) -> Array:
-        """Share of each shell in its particle, from the centre outwards, of shape (shells,) [-]."""
-        return particle_shells(self.shells).volumes
 
     def state(self) -> SingleParticleState:
         """Return the fields of a state."""

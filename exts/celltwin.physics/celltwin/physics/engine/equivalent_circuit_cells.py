@@ -174,6 +174,6 @@ class EquivalentCircuitCells:
             divisible=True,
         )
 
-    def limits(self, state: EquivalentCircuitState) -> tuple[tuple[str, Array, float, float], ...]:
-        """Return what must lie between limits: what it is, its values in pack order, and the limits."""
-        return (("state of charge", state.charge.read(), -1e-6, 1.0 + 1e-6),)
+    def limits(self, state: EquivalentCircuitState) -> tuple[tuple[str, CellField, float, float], ...]:
+        """Return what must lie between limits: what it is, its field, and the limits."""
+        return (("state of charge", state.charge, -1e-6, 1.0 + 1e-6),)

@@ -155,6 +155,11 @@ class CellField:
         self._view(held)[0 if row is None else row, bundle, lane] += values
         self.flat.grad.assign(held)
 
+    def lies_within(self, low: float, high: float) -> bool:
+        """Return whether every value is a number from ``low`` to ``high``, cells that fill up included."""
+        values = self.flat.numpy() if self._host is None else self._host
+        return bool(values.min() >= low) and bool(values.max() <= high)
+
     def peak(self) -> float:
         """Return the largest value, cells that fill up included."""
         return float((self.flat.numpy() if self._host is None else self._host).max())

@@ -378,10 +378,13 @@ class PackEngine:
         arrays = self.arrays
         checks = (
             *self.physics.cells.limits(arrays.profiles),
-            ("voltage", arrays.common.voltage.read(), -1e3, 1e3),
-            ("temperature", arrays.common.temperature.read(), 150.0, 3000.0),
+            ("voltage", arrays.common.voltage, -1e3, 1e3),
+            ("temperature", arrays.common.temperature, 150.0, 3000.0),
         )
-        for what, values, low, high in checks:
+        for what, field, low, high in checks:
+            if field.lies_within(low, high):
+                continue
+            values = field.read() if field.rows is None else field.read().min(axis=0)
             wrong = np.flatnonzero(~((values >= low) & (values <= high)))
             if wrong.size:
                 cell = int(wrong[0])

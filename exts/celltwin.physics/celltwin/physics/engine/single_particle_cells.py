@@ -257,12 +257,12 @@ class SingleParticleCells:
         negative = self.model.negative
         return negative.stoichiometry_full, negative.stoichiometry_empty
 
-    def limits(self, state: SingleParticleState) -> tuple[tuple[str, Array, float, float], ...]:
-        """Return what must lie between limits: what it is, its values in pack order, and the limits."""
+    def limits(self, state: SingleParticleState) -> tuple[tuple[str, CellField, float, float], ...]:
+        """Return what must lie between limits: what it is, its field, and the limits."""
         return (
-            ("surface stoichiometry of the negative electrode", state.surface_negative.read(), 0.0, 1.0),
-            ("surface stoichiometry of the positive electrode", state.surface_positive.read(), 0.0, 1.0),
-            ("lowest electrolyte concentration over its mean", state.salt.read().min(axis=0), 0.0, np.inf),
+            ("surface stoichiometry of the negative electrode", state.surface_negative, 0.0, 1.0),
+            ("surface stoichiometry of the positive electrode", state.surface_positive, 0.0, 1.0),
+            ("lowest electrolyte concentration over its mean", state.salt, 0.0, np.inf),
         )
 
     def _stoichiometry(self, soc: Array) -> tuple[Array, Array]:

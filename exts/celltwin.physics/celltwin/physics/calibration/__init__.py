@@ -1,0 +1,25 @@
+"""Cell models that follow measurements: measured curves in, parameter sets with their uncertainty out."""
+
+from .cell_description import (
+    CELL_CHEMISTRIES,
+    CYLINDRICAL_FORMATS,
+    CellDescription,
+    ChemistryWindow,
+    load_cell_description,
+    parse_cell_description,
+)
+from .measured_curve import CURVE_KINDS, CurveSource, MeasuredCurve, MeasuredSet, MeasurementError
+
+__all__ = [
+    "CELL_CHEMISTRIES",
+    "CURVE_KINDS",
+    "CYLINDRICAL_FORMATS",
+    "CellDescription",
+    "ChemistryWindow",
+    "CurveSource",
+    "MeasuredCurve",
+    "MeasuredSet",
+    "MeasurementError",
+    "load_cell_description",
+    "parse_cell_description",
+]

@@ -1,0 +1,200 @@
+"""What an engineer says of a cell in five lines: name, chemistry, format, capacity, voltages."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from celltwin.core import SpecError, read_table, spec_field
+from celltwin.core.spec_fields import check_fields
+
+__all__ = [
+    "CELL_CHEMISTRIES",
+    "CYLINDRICAL_FORMATS",
+    "CellDescription",
+    "ChemistryWindow",
+    "load_cell_description",
+    "parse_cell_description",
+]
+
+CYLINDRICAL_FORMATS: dict[str, tuple[float, float]] = {
+    "14500": (14.1e-3, 50.0e-3),
+    "18350": (18.3e-3, 35.0e-3),
+    "18500": (18.3e-3, 50.0e-3),
+    "18650": (18.35e-3, 65.0e-3),
+    "20700": (20.35e-3, 70.3e-3),
+    "21700": (21.15e-3, 70.3e-3),
+    "26650": (26.2e-3, 65.4e-3),
+    "32140": (32.2e-3, 140.0e-3),
+    "32700": (32.2e-3, 70.5e-3),
+    "46800": (46.0e-3, 80.0e-3),
+}
+"""Diameter and length [m] of cylindrical cells by the name of their format."""
+
+
+@dataclass(frozen=True)
+class ChemistryWindow:
+    """What a chemistry's voltages and masses usually are.
+
+    Attributes
+    ----------
+    lower_voltage, upper_voltage : float
+        Usual cut-off voltages [V].
+    middle_voltage : tuple of float
+        Range of the open-circuit voltage at half charge [V].
+    density : float
+        Mass of a cell over its outer volume [kg/m^3].
+    """
+
+    lower_voltage: float
+    upper_voltage: float
+    middle_voltage: tuple[float, float]
+    density: float
+
+
+CELL_CHEMISTRIES: dict[str, ChemistryWindow] = {
+    "NMC-graphite": ChemistryWindow(2.5, 4.2, (3.55, 3.85), 2650.0),
+    "NMC-graphite-SiOx": ChemistryWindow(2.5, 4.2, (3.50, 3.80), 2800.0),
+    "NCA-graphite": ChemistryWindow(2.5, 4.2, (3.50, 3.80), 2700.0),
+    "NCA-graphite-SiOx": ChemistryWindow(2.5, 4.2, (3.45, 3.80), 2750.0),
+    "LCO-graphite": ChemistryWindow(3.0, 4.2, (3.75, 3.95), 2600.0),
+    "LMO-graphite": ChemistryWindow(2.5, 4.2, (3.80, 4.05), 2200.0),
+    "LFP-graphite": ChemistryWindow(2.0, 3.65, (3.24, 3.36), 2250.0),
+    "NMC-LTO": ChemistryWindow(1.5, 2.8, (2.15, 2.45), 2300.0),
+    "LFP-LTO": ChemistryWindow(1.0, 2.2, (1.80, 1.92), 2200.0),
+}
+"""Known chemistries: positive electrode, then negative."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellDescription:
+    """A cell as its data sheet describes it.
+
+    Attributes
+    ----------
+    name : str
+        Of the cell.
+    chemistry : str
+        One of ``CELL_CHEMISTRIES``, such as ``"NMC-graphite"``.
+    format : str
+        A cylindrical format such as ``"18650"``, ``"cylindrical"``, ``"pouch"`` or ``"prismatic"``.
+    capacity : float
+        Nominal capacity [A.h].
+    lower_voltage, upper_voltage : float
+        Cut-off voltages [V]; those usual for the chemistry where 0.
+    dimensions : tuple of float
+        Of a pouch or prismatic cell: length, width, thickness [m]; of a ``"cylindrical"`` cell: diameter, length [m].
+    mass : float
+        [kg]; estimated from format and chemistry where 0.
+
+    Raises
+    ------
+    SpecError
+        If a field breaks its rule; the message names field, value and remedy.
+    """
+
+    name: str = spec_field("Name of the cell.")
+    chemistry: str = spec_field("Positive and negative electrode.", choices=tuple(CELL_CHEMISTRIES))
+    format: str = spec_field("Shape of the cell.", choices=(*CYLINDRICAL_FORMATS, "cylindrical", "pouch", "prismatic"))
+    capacity: float = spec_field("Nominal capacity.", unit="A.h", above=0.0)
+    lower_voltage: float = spec_field("Discharge cut-off voltage.", unit="V", at_least=0.0, default=0.0)
+    upper_voltage: float = spec_field("Charge cut-off voltage.", unit="V", at_least=0.0, default=0.0)
+    dimensions: tuple[float, ...] = spec_field(
+        "Outer sizes: diameter and length, or length, width and thickness.", unit="m", above=0.0, default=()
+    )
+    mass: float = spec_field("Mass of the cell; estimated where 0.", unit="kg", at_least=0.0, default=0.0)
+
+    def __post_init__(self) -> None:
+        """Check the fields alone and against each other, and fill in what the chemistry usually has."""
+        check_fields(self, "cell")
+        window = CELL_CHEMISTRIES[self.chemistry]
+        if self.lower_voltage == 0.0:
+            object.__setattr__(self, "lower_voltage", window.lower_voltage)
+        if self.upper_voltage == 0.0:
+            object.__setattr__(self, "upper_voltage", window.upper_voltage)
+        if self.lower_voltage >= self.upper_voltage:
+            raise SpecError(
+                f"cell.lower_voltage = {self.lower_voltage:g} V must be below cell.upper_voltage = "
+                f"{self.upper_voltage:g} V",
+                remedy="Check the cut-off voltages in the data sheet",
+            )
+        wanted = {"cylindrical": 2, "pouch": 3, "prismatic": 3}.get(self.format, 0)
+        if wanted == 0 and not self.dimensions:
+            object.__setattr__(self, "dimensions", CYLINDRICAL_FORMATS[self.format])
+        elif len(self.dimensions) != (wanted or 2):
+            meaning = "length, width and thickness" if wanted == 3 else "diameter and length"
+            raise SpecError(
+                f"cell.dimensions has {len(self.dimensions)} numbers, a {self.format} cell needs {wanted or 2}",
+                remedy=f'Give {meaning}, such as dimensions = ["18.4 mm", "65 mm"]',
+            )
+
+    @property
+    def cylindrical(self) -> bool:
+        """Whether the cell is a cylinder."""
+        return len(self.dimensions) == 2
+
+    @property
+    def volume(self) -> float:
+        """Outer volume [m^3]."""
+        if self.cylindrical:
+            return math.pi / 4.0 * self.dimensions[0] ** 2 * self.dimensions[1]
+        return math.prod(self.dimensions)
+
+    @property
+    def surface(self) -> float:
+        """Outer surface [m^2]."""
+        if self.cylindrical:
+            diameter, length = self.dimensions
+            return math.pi * diameter * (length + diameter / 2.0)
+        length, width, thickness = self.dimensions
+        return 2.0 * (length * width + width * thickness + thickness * length)
+
+    @property
+    def window(self) -> ChemistryWindow:
+        """What the chemistry usually has."""
+        return CELL_CHEMISTRIES[self.chemistry]
+
+    @property
+    def likely_mass(self) -> float:
+        """Mass [kg]: as given, or else from volume and the chemistry's usual density."""
+        return self.mass or self.volume * self.window.density
+
+
+def load_cell_description(path: str | Path) -> CellDescription:
+    """Read the description of a cell.
+
+    Parameters
+    ----------
+    path : path
+        TOML file with the fields of :class:`CellDescription`; numbers are SI, or texts with a unit.
+
+    Raises
+    ------
+    SpecError
+        If the file is missing or not TOML, or a field is unknown, missing or breaks its rule.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SpecError(
+            "there is no such cell description", where=str(path), remedy="See docs/measurements.md for an example"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"cannot be read ({error})", where=str(path), remedy="Give a TOML file in UTF-8") from None
+    return parse_cell_description(text, where=str(path))
+
+
+def parse_cell_description(text: str, where: str = "<cell>") -> CellDescription:
+    """Return the cell that a TOML text describes; ``where`` is the name that errors give it."""
+    try:
+        table: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SpecError(f"not valid TOML: {error}", where=where, remedy="Mend the line that it names") from None
+    try:
+        return CellDescription(**read_table(CellDescription, table, ""))
+    except SpecError as error:
+        raise SpecError(error.message, where=where, remedy=error.remedy) from None

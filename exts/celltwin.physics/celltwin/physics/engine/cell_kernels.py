@@ -33,7 +33,13 @@ LINEAR_ROWS = (
     "flux_negative",  # interfacial current density for each ampere [1/m^2]
     "flux_positive",
     "resistance",  # all that is ohmic within the cell [ohm]
+    "salt_end",  # concentration at the positive current collector over c_e,0, without current [-]
+    "salt_end_slope",
 )
+# A discharge ends here: over the last of lithium, of room for it, and of salt the voltage falls by volts, so that an
+# exhausted cell carries what still reaches its surfaces and no more.
+_EXHAUSTION, _LAST_LITHIUM, _LAST_SALT = 10.0, 1e-3, 0.02  # [V], stoichiometry [-], over c_e,0 [-]
+_LEAST_SHAPE = -4.0  # of salt_shape, for currents that no cell can carry
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +94,8 @@ def make_cell_kernels(
     share_negative, share_positive = real(1.0 / n_n), real(1.0 / n_p)
     thermal_voltage = real(GAS_CONSTANT / FARADAY)
     faraday = real(FARADAY)
+    exhaustion, inverse_lithium, inverse_salt = real(_EXHAUSTION), real(1.0 / _LAST_LITHIUM), real(1.0 / _LAST_SALT)
+    least_shape = real(_LEAST_SHAPE)
     laws = make_cell_laws(
         lanes,
         constant_diffusivity=constant_diffusivity,
@@ -99,6 +107,15 @@ def make_cell_kernels(
     inverse_sinh, log_ratio, kinetic_power = laws.inverse_sinh, laws.log_ratio, laws.kinetic_power
     diffusivity_n, diffusivity_p = laws.diffusivity_negative, laws.diffusivity_positive
     transference = laws.transference
+
+    @wp.func
+    def exhausted(left: vector, slope: vector, inverse_last: real):
+        # what the last of something takes from the voltage: cubic from 1 of it to 0, straight on below; and its slope
+        lack = wp.max(vector(one) - left * inverse_last, vector())
+        held = wp.min(lack, vector(one))
+        square = wp.cw_mul(held, held) * real(3.0)
+        loss = wp.cw_mul(square, lack) - wp.cw_mul(wp.cw_mul(held, held), held) * real(2.0)
+        return loss * exhaustion, wp.cw_mul(square, slope) * (exhaustion * inverse_last)
 
     @wp.func
     def voltage_tangent(
@@ -147,6 +164,14 @@ def make_cell_kernels(
             + deta_c
             - linear[14, bundle]
         )
+        salt_end = linear[15, bundle] + wp.cw_mul(linear[16, bundle], current)
+        left = wp.min(wp.min(s_n, vector(one) - s_p) * inverse_lithium, salt_end * inverse_salt)
+        if wp.min(left) < one:
+            loss_n, rise_n = exhausted(s_n, linear[1, bundle], inverse_lithium)
+            loss_p, rise_p = exhausted(vector(one) - s_p, -linear[3, bundle], inverse_lithium)
+            loss_c, rise_c = exhausted(salt_end, linear[16, bundle], inverse_salt)
+            voltage = voltage - (loss_n + loss_p + loss_c)
+            slope = slope + (rise_n + rise_p + rise_c)
         return voltage, slope
 
     @wp.func
@@ -438,6 +463,8 @@ def make_cell_kernels(
         per_p = wp.cw_div(vector(one), salt_p)
         shape_n = salt_shape(salt_still, salt_slope, b, 0, n_n, share_negative, current, per_n)
         shape_p = salt_shape(salt_still, salt_slope, b, n_n + n_s, n_p, share_positive, current, per_p)
+        shape_n = wp.max(shape_n, vector(least_shape))
+        shape_p = wp.max(shape_p, vector(least_shape))
         mean_held = clip(mean, shared.salt_lowest, shared.salt_highest)
         linear[4, b] = still_n
         linear[5, b] = slope_n
@@ -452,6 +479,8 @@ def make_cell_kernels(
         linear[10, b] = wp.cw_mul(temperature_factor(shared.temperature_factors, 2, theta), rate_n)
         linear[11, b] = wp.cw_mul(temperature_factor(shared.temperature_factors, 3, theta), rate_p)
         linear[12, b] = flux_n
+        linear[15, b] = salt_still[n_salt - 1, b]
+        linear[16, b] = salt_slope[n_salt - 1, b]
         linear[13, b] = flux_p
         conductivity = exp(property_at(shared.electrolyte_conductivity, mean_held, theta))
         porous = (

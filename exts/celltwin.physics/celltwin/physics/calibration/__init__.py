@@ -9,11 +9,13 @@ from .cell_description import (
     parse_cell_description,
 )
 from .measured_curve import CURVE_KINDS, CurveSource, MeasuredCurve, MeasuredSet, MeasurementError
+from .measured_readers import MEASURED_KINDS, read_measured_set
 
 __all__ = [
     "CELL_CHEMISTRIES",
     "CURVE_KINDS",
     "CYLINDRICAL_FORMATS",
+    "MEASURED_KINDS",
     "CellDescription",
     "ChemistryWindow",
     "CurveSource",
@@ -22,4 +24,5 @@ __all__ = [
     "MeasurementError",
     "load_cell_description",
     "parse_cell_description",
+    "read_measured_set",
 ]

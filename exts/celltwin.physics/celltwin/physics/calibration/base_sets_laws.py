@@ -1,0 +1,288 @@
+"""The laws of a calibrated cell: a published set's functions, made to depend on inputs of the solver.
+
+Every number that a calibration may change is an input, so that one discretised model serves every candidate, every
+discharge at constant current and every cell of one chemistry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from celltwin.core import Array
+
+if TYPE_CHECKING:
+    import pybamm
+
+__all__ = ["DIRECT_INPUTS", "EVALUATED_AT", "LAW_INPUTS", "ShapeCorrections", "published_values", "with_laws"]
+
+REFERENCE_TEMPERATURE = 298.15  # [K]
+REFERENCE_SALT = 1000.0  # [mol.m-3]
+EVALUATED_AT = 0.5  # stoichiometry at which diffusivity and exchange-current density are stated
+
+DIRECT_INPUTS = (
+    "Electrode width [m]",
+    "Negative electrode active material volume fraction",
+    "Positive electrode active material volume fraction",
+    "Negative electrode porosity",
+    "Separator porosity",
+    "Positive electrode porosity",
+    "Negative electrode conductivity [S.m-1]",
+    "Positive electrode conductivity [S.m-1]",
+    "Contact resistance [Ohm]",
+    "Total heat transfer coefficient [W.m-2.K-1]",
+    "Cell heat capacity [J.K-1.m-3]",
+    "Cation transference number",
+    "Initial concentration in electrolyte [mol.m-3]",
+)
+"""PyBaMM's parameters that are plain numbers."""
+
+LAW_INPUTS = (
+    "Negative electrode initial stoichiometry",
+    "Positive electrode initial stoichiometry",
+    "Negative particle diffusivity [m2.s-1]",
+    "Positive particle diffusivity [m2.s-1]",
+    "Negative particle diffusivity activation energy [J.mol-1]",
+    "Positive particle diffusivity activation energy [J.mol-1]",
+    "Negative electrode exchange-current density [A.m-2]",
+    "Positive electrode exchange-current density [A.m-2]",
+    "Negative electrode reaction activation energy [J.mol-1]",
+    "Positive electrode reaction activation energy [J.mol-1]",
+    "Electrolyte conductivity factor",
+    "Electrolyte diffusivity factor",
+    "Electrolyte transport activation energy [J.mol-1]",
+    "Negative electrode entropic change factor",
+    "Positive electrode entropic change factor",
+    "Positive electrode entropic change offset [V.K-1]",
+)
+"""Numbers in the laws below: diffusivities and exchange-current densities at half stoichiometry, 25 degC, 1 mol/l."""
+
+
+@dataclass(frozen=True)
+class ShapeCorrections:
+    """Smooth bumps that correct a law over stoichiometry.
+
+    Each correction is a sum of Gaussians with evenly spaced centres; the width is 0.6 of their distance, so that
+    coefficients of one sign give a nearly straight line.
+
+    Attributes
+    ----------
+    open_circuit_negative, open_circuit_positive : tuple of float
+        Centres of bumps of the open-circuit potential; coefficients in V.
+    diffusivity_negative, diffusivity_positive : tuple of float
+        Of the natural logarithm of the diffusivity.
+    entropic_negative, entropic_positive : tuple of float
+        Of the entropic change; coefficients in V/K.
+    """
+
+    open_circuit_negative: tuple[float, ...] = ()
+    open_circuit_positive: tuple[float, ...] = ()
+    diffusivity_negative: tuple[float, ...] = ()
+    diffusivity_positive: tuple[float, ...] = ()
+    entropic_negative: tuple[float, ...] = ()
+    entropic_positive: tuple[float, ...] = ()
+
+    def input_names(self) -> tuple[str, ...]:
+        """Return the names of all coefficients."""
+        return tuple(name for field in _SHAPES for name in self.names(field))
+
+    def names(self, field: str) -> tuple[str, ...]:
+        """Return the names of one correction's coefficients, such as ``"Positive OCP correction 3 [V]"``."""
+        title, unit = _SHAPES[field]
+        return tuple(f"{title} correction {index + 1}{unit}" for index in range(len(getattr(self, field))))
+
+    def sum(self, field: str, stoichiometry: Any, coefficients: Mapping[str, Any]) -> Any:
+        """Return the correction at a stoichiometry; numbers, arrays and PyBaMM's symbols all serve."""
+        centres = getattr(self, field)
+        if not centres:
+            return 0.0
+        width = 0.6 * (centres[1] - centres[0]) if len(centres) > 1 else 0.15
+        total: Any = 0.0
+        for centre, name in zip(centres, self.names(field), strict=True):
+            total = total + coefficients[name] * np.exp(-(((stoichiometry - centre) / width) ** 2))
+        return total
+
+
+_SHAPES = {
+    "open_circuit_negative": ("Negative OCP", " [V]"),
+    "open_circuit_positive": ("Positive OCP", " [V]"),
+    "diffusivity_negative": ("Negative diffusivity", ""),
+    "diffusivity_positive": ("Positive diffusivity", ""),
+    "entropic_negative": ("Negative entropic change", " [V.K-1]"),
+    "entropic_positive": ("Positive entropic change", " [V.K-1]"),
+}
+
+
+def published_values(values: pybamm.ParameterValues) -> dict[str, float]:
+    """Return the numbers that make :func:`with_laws` reproduce a published set at 25 degC.
+
+    Activation energies are read from the set's functions between 15 and 35 degC.
+
+    Parameters
+    ----------
+    values : pybamm.ParameterValues
+        The set.
+    """
+    found = {name: _number(values, name) for name in DIRECT_INPUTS if name in values and not callable(values[name])}
+    found.setdefault("Contact resistance [Ohm]", 0.0)
+    transference = values["Cation transference number"]
+    if callable(transference):
+        found["Cation transference number"] = _evaluate(transference(REFERENCE_SALT, REFERENCE_TEMPERATURE))
+    for domain in ("Negative", "Positive"):
+        highest = _number(values, f"Maximum concentration in {domain.lower()} electrode [mol.m-3]")
+        initial = _number(values, f"Initial concentration in {domain.lower()} electrode [mol.m-3]")
+        found[f"{domain} electrode initial stoichiometry"] = initial / highest
+        conductivity = values[f"{domain} electrode conductivity [S.m-1]"]
+        found[f"{domain} electrode conductivity [S.m-1]"] = _at(conductivity, REFERENCE_TEMPERATURE)
+        diffusivity, exchange = _base_laws(values, domain)
+        found[f"{domain} particle diffusivity [m2.s-1]"] = _evaluate(diffusivity(EVALUATED_AT, REFERENCE_TEMPERATURE))
+        found[f"{domain} electrode exchange-current density [A.m-2]"] = _evaluate(
+            exchange(REFERENCE_SALT, EVALUATED_AT * highest, highest, REFERENCE_TEMPERATURE)
+        )
+        found[f"{domain} particle diffusivity activation energy [J.mol-1]"] = _activation_energy(
+            lambda at, law=diffusivity: law(EVALUATED_AT, at)
+        )
+        found[f"{domain} electrode reaction activation energy [J.mol-1]"] = _activation_energy(
+            lambda at, law=exchange, top=highest: law(REFERENCE_SALT, EVALUATED_AT * top, top, at)
+        )
+        found[f"{domain} electrode entropic change factor"] = 1.0
+    found["Positive electrode entropic change offset [V.K-1]"] = 0.0
+    conductivity = _function(values["Electrolyte conductivity [S.m-1]"])
+    found["Electrolyte conductivity factor"] = 1.0
+    found["Electrolyte diffusivity factor"] = 1.0
+    found["Electrolyte transport activation energy [J.mol-1]"] = _activation_energy(
+        lambda at: conductivity(REFERENCE_SALT, at)
+    )
+    return found
+
+
+def with_laws(values: pybamm.ParameterValues, shapes: ShapeCorrections) -> pybamm.ParameterValues:
+    """Return a set in which every number of :func:`published_values`, and every coefficient, is an input.
+
+    Parameters
+    ----------
+    values : pybamm.ParameterValues
+        Published set; it must hold entropic changes of both electrodes.
+    shapes : ShapeCorrections
+        Corrections of its laws.
+    """
+    import pybamm
+
+    result = values.copy()
+    inputs = {name: pybamm.InputParameter(name) for name in (*DIRECT_INPUTS, *LAW_INPUTS, *shapes.input_names())}
+    changes: dict[str, Any] = {name: inputs[name] for name in DIRECT_INPUTS}
+    for domain in ("Negative", "Positive"):
+        changes.update(_electrode_laws(values, domain, inputs, shapes))
+    changes.update(_electrolyte_laws(values, inputs))
+    result.update(changes, check_already_exists=False)
+    return result
+
+
+def _electrode_laws(
+    values: pybamm.ParameterValues, domain: str, inputs: Mapping[str, Any], shapes: ShapeCorrections
+) -> dict[str, Any]:
+    import pybamm
+
+    low = domain.lower()
+    highest = _number(values, f"Maximum concentration in {low} electrode [mol.m-3]")
+    base_diffusivity, base_exchange = _base_laws(values, domain)
+    base_potential = values[f"{domain} electrode OCP [V]"]
+    base_entropic = _function(values[f"{domain} electrode OCP entropic change [V.K-1]"])
+    middle_diffusivity = _evaluate(base_diffusivity(EVALUATED_AT, REFERENCE_TEMPERATURE))
+    middle_exchange = _evaluate(base_exchange(REFERENCE_SALT, EVALUATED_AT * highest, highest, REFERENCE_TEMPERATURE))
+
+    def diffusivity(stoichiometry: Any, temperature: Any) -> Any:
+        shape = base_diffusivity(stoichiometry, REFERENCE_TEMPERATURE) / middle_diffusivity
+        correction = shapes.sum(f"diffusivity_{low}", stoichiometry, inputs)
+        exponent = correction + _arrhenius(
+            inputs[f"{domain} particle diffusivity activation energy [J.mol-1]"], temperature
+        )
+        return inputs[f"{domain} particle diffusivity [m2.s-1]"] * shape * pybamm.exp(exponent)
+
+    def exchange(salt: Any, surface: Any, top: Any, temperature: Any) -> Any:
+        shape = base_exchange(salt, surface, top, REFERENCE_TEMPERATURE) / middle_exchange
+        exponent = _arrhenius(inputs[f"{domain} electrode reaction activation energy [J.mol-1]"], temperature)
+        return inputs[f"{domain} electrode exchange-current density [A.m-2]"] * shape * pybamm.exp(exponent)
+
+    def potential(stoichiometry: Any) -> Any:
+        return base_potential(stoichiometry) + shapes.sum(f"open_circuit_{low}", stoichiometry, inputs)
+
+    def entropic(stoichiometry: Any) -> Any:
+        change = inputs[f"{domain} electrode entropic change factor"] * base_entropic(stoichiometry)
+        if domain == "Positive":
+            change = change + inputs["Positive electrode entropic change offset [V.K-1]"]
+        return change + shapes.sum(f"entropic_{low}", stoichiometry, inputs)
+
+    return {
+        f"{domain} particle diffusivity [m2.s-1]": diffusivity,
+        f"{domain} electrode exchange-current density [A.m-2]": exchange,
+        f"{domain} electrode OCP [V]": potential,
+        f"{domain} electrode OCP entropic change [V.K-1]": entropic,
+        f"Initial concentration in {low} electrode [mol.m-3]": inputs[f"{domain} electrode initial stoichiometry"]
+        * highest,
+    }
+
+
+def _electrolyte_laws(values: pybamm.ParameterValues, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    import pybamm
+
+    base_conductivity = _function(values["Electrolyte conductivity [S.m-1]"])
+    base_diffusivity = _function(values["Electrolyte diffusivity [m2.s-1]"])
+
+    def warmed(temperature: Any) -> Any:
+        return pybamm.exp(_arrhenius(inputs["Electrolyte transport activation energy [J.mol-1]"], temperature))
+
+    def conductivity(salt: Any, temperature: Any) -> Any:
+        base = base_conductivity(salt, REFERENCE_TEMPERATURE)
+        return inputs["Electrolyte conductivity factor"] * base * warmed(temperature)
+
+    def diffusivity(salt: Any, temperature: Any) -> Any:
+        base = base_diffusivity(salt, REFERENCE_TEMPERATURE)
+        return inputs["Electrolyte diffusivity factor"] * base * warmed(temperature)
+
+    return {"Electrolyte conductivity [S.m-1]": conductivity, "Electrolyte diffusivity [m2.s-1]": diffusivity}
+
+
+def _base_laws(values: pybamm.ParameterValues, domain: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    diffusivity = _function(values[f"{domain} particle diffusivity [m2.s-1]"])
+    return diffusivity, _function(values[f"{domain} electrode exchange-current density [A.m-2]"])
+
+
+def _function(entry: Any) -> Callable[..., Any]:
+    if callable(entry):
+        return entry  # type: ignore[no-any-return]
+    return lambda *_: entry
+
+
+def _arrhenius(energy: Any, temperature: Any) -> Any:
+    return energy / _GAS_CONSTANT * (1.0 / REFERENCE_TEMPERATURE - 1.0 / temperature)
+
+
+def _activation_energy(law: Callable[[float], Any]) -> float:
+    cold, warm = REFERENCE_TEMPERATURE - 10.0, REFERENCE_TEMPERATURE + 10.0
+    ratio = _evaluate(law(warm)) / _evaluate(law(cold))
+    return float(_GAS_CONSTANT * np.log(ratio) / (1.0 / cold - 1.0 / warm))
+
+
+def _number(values: pybamm.ParameterValues, name: str) -> float:
+    return float(values[name])
+
+
+def _at(entry: Any, temperature: float) -> float:
+    return _evaluate(entry(temperature)) if callable(entry) else float(entry)
+
+
+def _evaluate(result: Any) -> float:
+    evaluate = getattr(result, "evaluate", None)
+    return float(np.asarray(evaluate() if evaluate is not None else result, dtype=np.float64).reshape(-1)[0])
+
+
+def sample(law: Callable[[Any], Any], stoichiometry: Array) -> Array:
+    """Return a law of stoichiometry, as numbers, at shape (n,)."""
+    return np.array([_evaluate(law(float(at))) for at in stoichiometry])
+
+
+_GAS_CONSTANT = 8.314462618  # [J.mol-1.K-1]

@@ -1,0 +1,232 @@
+"""From columns in SI to a measured curve: rows that cannot be used are found, left out and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from celltwin.core import Array
+
+from .measured_curve import CurveSource, MeasuredCurve, MeasurementError
+from .measured_noise import estimate_noise
+
+__all__ = ["LEAST_TEMPERATURE_NOISE", "LEAST_VOLTAGE_NOISE", "CellColumns", "build_curve", "clean_columns", "cut_rows"]
+
+LEAST_VOLTAGE_NOISE = 1e-3  # [V], what a cycler's voltage is trusted to
+LEAST_TEMPERATURE_NOISE = 0.05  # [K], what a thermocouple's course is trusted to, offset aside
+_OVERFLOW = 1e6  # no cell has a million volts, amperes or kelvin: a recorder's mark for "out of range"
+_MOST_OUT_OF_ORDER = 0.01  # share of the rows
+
+TIME_UNREADABLE = "time is not a number"
+TIME_REPEATED = "time does not increase"
+CURRENT_UNREADABLE = "current is not a number"
+VOLTAGE_UNREADABLE = "voltage is not a number"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CellColumns:
+    """Columns of one cell's record, in SI, current positive on discharge; arrays of shape (n,).
+
+    Attributes
+    ----------
+    time, current, voltage : ndarray
+        [s], [A], [V]; NaN where the file has no number.
+    temperature, ambient_temperature, strain, thickness : ndarray, optional
+        [K], [K], [-], [m].
+    scored : ndarray of bool
+        Rows that may count.
+    removed : mapping of str to int
+        Rows of the file that are no longer among these, by reason.
+    unscored : mapping of str to int
+        Rows among these that may not count, by reason.
+    """
+
+    time: Array
+    current: Array
+    voltage: Array
+    scored: NDArray[np.bool_]
+    temperature: Array | None = None
+    ambient_temperature: Array | None = None
+    strain: Array | None = None
+    thickness: Array | None = None
+    removed: Mapping[str, int] = field(default_factory=dict)
+    unscored: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """Rows of the file."""
+        return self.time.size + sum(self.removed.values())
+
+
+def cut_rows(columns: CellColumns, kept: NDArray[np.bool_] | slice, reason: str | None = None) -> CellColumns:
+    """Return some rows; the others count as removed for a reason, or not at all where none is given."""
+    arrays: dict[str, Any] = {
+        item.name: values[kept]
+        for item in fields(columns)
+        if isinstance(values := getattr(columns, item.name), np.ndarray)
+    }
+    result = replace(columns, **arrays)
+    gone = columns.time.size - result.time.size
+    if reason is None or gone == 0:
+        return result
+    return replace(result, removed=_counted(columns.removed, reason, gone))
+
+
+def clean_columns(columns: CellColumns, where: str) -> CellColumns:
+    """Return the columns with times that increase and a current in every row.
+
+    Rows without a time, and rows whose time does not exceed the last, are removed. Where the current is no number
+    (or beyond anything that a cell carries) it is interpolated; such rows, and rows without a voltage, are not scored.
+
+    Parameters
+    ----------
+    columns : CellColumns
+        As read.
+    where : str
+        File, for errors.
+
+    Raises
+    ------
+    MeasurementError
+        If no row is left, or so many times step back that the file's order is not the order of time.
+    """
+    finite = np.isfinite(columns.time) & (np.abs(columns.time) < 1e12)
+    columns = cut_rows(columns, finite, TIME_UNREADABLE)
+    if columns.time.size:
+        latest = np.maximum.accumulate(columns.time)
+        advancing = np.concatenate([[True], columns.time[1:] > latest[:-1]])
+        back = np.concatenate([[False], columns.time[1:] < latest[:-1]])
+        if np.count_nonzero(back) > max(3, _MOST_OUT_OF_ORDER * columns.time.size):
+            row = int(np.argmax(back))
+            raise MeasurementError(
+                f"time steps back from {latest[row - 1]:g} s to {columns.time[row]:g} s at row {row + 1}, and "
+                f"{np.count_nonzero(back)} rows lie behind an earlier one",
+                where=where,
+                remedy="Name the column of the total time, not of the time in a step, or split the file where it "
+                "starts over",
+            )
+        columns = cut_rows(columns, advancing, TIME_REPEATED)
+    current = columns.current.copy()
+    wrong = ~(np.abs(current) < _OVERFLOW)
+    if columns.time.size < 2 or wrong.all():
+        raise MeasurementError(
+            "holds no two rows with time and current", where=where, remedy="Check the columns, units and decimal mark"
+        )
+    current[wrong] = np.interp(columns.time[wrong], columns.time[~wrong], current[~wrong])
+    columns = _unscore(replace(columns, current=current), wrong, CURRENT_UNREADABLE)
+    voltage = np.where(np.abs(columns.voltage) < _OVERFLOW, columns.voltage, np.nan)
+    columns = _unscore(replace(columns, voltage=voltage), np.isnan(voltage), VOLTAGE_UNREADABLE)
+    for name in ("temperature", "ambient_temperature", "strain", "thickness"):
+        values = getattr(columns, name)
+        if values is not None:
+            bridged: dict[str, Any] = {name: _bridge(columns.time, values)}
+            columns = replace(columns, **bridged)
+    return columns
+
+
+def build_curve(
+    name: str,
+    columns: CellColumns,
+    source: CurveSource,
+    *,
+    kind: str = "discharge",
+    ambient_temperature: float | None = None,
+    voltage_noise: float | None = None,
+    temperature_noise: float | None = None,
+    time_uncertainty: float = 0.0,
+    rest_voltage: float | None = None,
+    less_certain: NDArray[np.bool_] | None = None,
+    assumptions: tuple[str, ...] = (),
+) -> MeasuredCurve:
+    """Return the curve of cleaned columns, its time from zero.
+
+    Parameters
+    ----------
+    name : str
+        Of the curve.
+    columns : CellColumns
+        From :func:`clean_columns`; what was removed and is not scored joins the source's counts.
+    source : CurveSource
+        Where they come from; ``rows`` and ``left_out`` are taken from the columns.
+    kind : str
+        Of the curve.
+    ambient_temperature : float, optional
+        [K], where the columns have none; else the cell's first temperature is assumed, else 25 degC.
+    voltage_noise, temperature_noise : float, optional
+        [V, K]; estimated from the columns where None.
+    time_uncertainty : float
+        [s].
+    rest_voltage : float, optional
+        [V].
+    less_certain : ndarray of bool, optional
+        Of the columns' rows.
+    assumptions : tuple of str
+        What the reader supposed.
+    """
+    left_out = dict(columns.removed)
+    for reason, count in columns.unscored.items():
+        left_out[reason] = left_out.get(reason, 0) + count
+    ambient: Array | float
+    if columns.ambient_temperature is not None:
+        ambient = columns.ambient_temperature
+    elif ambient_temperature is not None:
+        ambient = ambient_temperature
+    elif columns.temperature is not None:
+        ambient = float(columns.temperature[0])
+        assumptions = (*assumptions, "the surroundings have the cell's first temperature")
+    else:
+        ambient = 298.15
+        assumptions = (*assumptions, "the surroundings have 25 degC")
+    temperature = columns.temperature
+    if temperature_noise is None:
+        temperature_noise = (
+            LEAST_TEMPERATURE_NOISE
+            if temperature is None
+            else estimate_noise(temperature, at_least=LEAST_TEMPERATURE_NOISE)
+        )
+    if voltage_noise is None:
+        voltage_noise = estimate_noise(columns.voltage, at_least=LEAST_VOLTAGE_NOISE)
+    return MeasuredCurve(
+        name=name,
+        kind=kind,
+        time=columns.time - columns.time[0],
+        current=columns.current,
+        voltage=columns.voltage,
+        temperature=temperature,
+        ambient_temperature=ambient,
+        strain=columns.strain,
+        thickness=columns.thickness,
+        scored=columns.scored,
+        less_certain=less_certain,
+        voltage_noise=voltage_noise,
+        temperature_noise=temperature_noise,
+        time_uncertainty=time_uncertainty,
+        rest_voltage=rest_voltage,
+        assumptions=assumptions,
+        source=replace(source, rows=columns.rows, left_out=left_out),
+    )
+
+
+def _unscore(columns: CellColumns, wrong: NDArray[np.bool_], reason: str) -> CellColumns:
+    leaving = int(np.count_nonzero(wrong & columns.scored))
+    if leaving == 0:
+        return columns
+    return replace(columns, scored=columns.scored & ~wrong, unscored=_counted(columns.unscored, reason, leaving))
+
+
+def _counted(counts: Mapping[str, int], reason: str, more: int) -> dict[str, int]:
+    return {**counts, reason: counts.get(reason, 0) + more}
+
+
+def _bridge(time: Array, values: Array) -> Array | None:
+    """Return a side column with its holes interpolated; None where it has no number at all."""
+    known = np.abs(values) < _OVERFLOW
+    if not known.any():
+        return None
+    if known.all():
+        return values
+    return np.interp(time, time[known], values[known])

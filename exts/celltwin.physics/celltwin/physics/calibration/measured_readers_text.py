@@ -1,0 +1,272 @@
+"""Tables of text as measuring instruments write them: any usual encoding, delimiter and decimal mark."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from celltwin.core import Array
+
+from .measured_curve import MeasurementError
+
+__all__ = ["TextTable", "parse_number", "read_bytes", "read_text_table"]
+
+_DELIMITERS = (",", ";", "\t", "|")
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_COMMA_NUMBER = re.compile(r"^\s*[+-]?\d+,\d+(?:[eE][+-]?\d+)?\s*$")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TextTable:
+    """A table of texts.
+
+    Attributes
+    ----------
+    path : str
+        The file.
+    sha256 : str
+        Digest of its contents.
+    names : tuple of str
+        Columns' names; ``"column 1"`` and so on where there is no header.
+    rows : tuple of list of str
+        Cells of each row, as long as ``names``.
+    first_line : int
+        Number in the file of the first row's line, from 1.
+    decimal : str
+        Decimal mark.
+    """
+
+    path: str
+    sha256: str
+    names: tuple[str, ...]
+    rows: tuple[list[str], ...]
+    first_line: int
+    decimal: str = "."
+
+    def texts(self, name: str) -> list[str]:
+        """Return the cells of a column; MeasurementError, naming the columns, if there is none."""
+        if name not in self.names:
+            raise MeasurementError(
+                f"has no column {name!r}",
+                where=self.path,
+                remedy=f"Its columns are {', '.join(self.names)}",
+            )
+        index = self.names.index(name)
+        return [row[index] for row in self.rows]
+
+    def numbers(self, name: str) -> Array:
+        """Return a column of shape (n_rows,); NaN where a cell holds no number."""
+        return np.array([parse_number(text, self.decimal) for text in self.texts(name)], dtype=np.float64)
+
+
+def parse_number(text: str, decimal: str = ".") -> float:
+    """Return the number in a cell, NaN where there is none."""
+    if decimal != ".":
+        text = text.replace(".", "").replace(decimal, ".")
+    if "_" in text:  # Python reads 1_000 as a number, no instrument writes it
+        return float("nan")
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the contents of a file.
+
+    Raises
+    ------
+    MeasurementError
+        If there is none, it may not be read, or it is empty.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise MeasurementError(
+            "there is no such file", where=str(path), remedy=f"Check the path; the working folder is {Path.cwd()}"
+        ) from None
+    except IsADirectoryError:
+        raise MeasurementError("is a folder", where=str(path), remedy="Name a file in it") from None
+    except OSError as error:
+        raise MeasurementError(
+            f"cannot be read ({error.strerror})", where=str(path), remedy="Check its permissions and the disk"
+        ) from None
+    if not content:
+        raise MeasurementError("is empty", where=str(path), remedy="Copy the recording again")
+    return content
+
+
+def read_text_table(
+    path: str | Path,
+    *,
+    delimiter: str | None = None,
+    decimal: str | None = None,
+    skip_rows: int | None = None,
+    header: bool | None = None,
+    encoding: str | None = None,
+) -> TextTable:
+    """Read a table of text.
+
+    What is not given is found out: the header is the last line of texts before the longest run of lines with equally
+    many cells.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    delimiter : str, optional
+        Between cells; ``" "`` for any run of blanks.
+    decimal : str, optional
+        ``"."`` or ``","``.
+    skip_rows : int, optional
+        Lines above the header, or above the first row where there is no header.
+    header : bool, optional
+        Whether there is a line of names.
+    encoding : str, optional
+        Of the text.
+
+    Raises
+    ------
+    MeasurementError
+        If the file cannot be read, is no text, or holds no table.
+    """
+    path = Path(path)
+    content = read_bytes(path)
+    lines = _decode(content, path, encoding).splitlines()
+    delimiter = delimiter or _find_delimiter(lines[skip_rows or 0 :], path)
+    split = [_split(line, delimiter) for line in lines]
+    start = skip_rows if skip_rows is not None else _find_start(split)
+    while start < len(split) and not any(cell.strip() for cell in split[start]):
+        start += 1
+    if start >= len(split):
+        raise MeasurementError("holds no rows", where=str(path), remedy="Check skip_rows, or copy the recording again")
+    first = [cell.strip().strip('"') for cell in split[start]]
+    if header is None:
+        header = not _mostly_numbers(first)
+    if header:
+        names = tuple(name or f"column {index + 1}" for index, name in enumerate(first))
+        start += 1
+    else:
+        names = tuple(f"column {index + 1}" for index in range(len(first)))
+    width = len(names)
+    rows = [cells for cells in split[start:] if any(cell.strip() for cell in cells)]
+    rows = [cells if len(cells) == width else (cells + [""] * width)[:width] for cells in rows]
+    if not rows:
+        raise MeasurementError(
+            "holds a header but no rows", where=str(path), remedy="Check that the recorder has finished writing"
+        )
+    return TextTable(
+        path=str(path),
+        sha256=hashlib.sha256(content).hexdigest(),
+        names=names,
+        rows=tuple(rows),
+        first_line=start + 1,
+        decimal=decimal or _find_decimal(rows, delimiter),
+    )
+
+
+def _decode(content: bytes, path: Path, encoding: str | None) -> str:
+    if encoding is None:
+        encoding = next((name for mark, name in _MARKS if content.startswith(mark)), None)
+    if encoding is None and content[:4096].count(0) > 8:
+        raise MeasurementError(
+            "is no table of text", where=str(path), remedy="Give a CSV, .mat, .xlsx or .parquet file, by its own suffix"
+        )
+    for name in (encoding,) if encoding else ("utf-8", "cp1252", "latin-1"):
+        try:
+            return content.decode(name)
+        except UnicodeDecodeError:
+            continue
+        except LookupError:
+            break
+    raise MeasurementError(
+        f"is no text in {encoding}",
+        where=str(path),
+        remedy="Name its encoding in the mapping file, or save it as UTF-8",
+    )
+
+
+def _split(line: str, delimiter: str) -> list[str]:
+    if delimiter == " ":
+        return line.split()
+    if '"' not in line:
+        return line.split(delimiter)
+    return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
+
+
+def _find_delimiter(lines: Sequence[str], path: Path) -> str:
+    """Return the delimiter that gives the most lines the same number of cells, more cells first."""
+    sample = [line for line in lines[:2000] if line.strip()]
+    best, best_score = "", (0, 0)
+    for delimiter in (*_DELIMITERS, " "):
+        counts = [len(_split(line, delimiter)) for line in sample]
+        usual = max(set(counts), key=counts.count) if counts else 0
+        if usual < 2:
+            continue
+        cells = _split(sample[-1], delimiter)
+        score = (counts.count(usual) if _mostly_numbers(cells) or delimiter != " " else 0, usual)
+        if score > best_score:
+            best, best_score = delimiter, score
+    if not best:
+        raise MeasurementError(
+            "holds no table: no delimiter gives its lines several cells",
+            where=str(path),
+            remedy="Name delimiter and skip_rows in a mapping file (docs/measurements.md)",
+        )
+    return best
+
+
+def _find_start(split: Sequence[list[str]]) -> int:
+    """Return the index of the header, or of the first row where there is none."""
+    widths = [len(cells) for cells in split if any(cell.strip() for cell in cells)]
+    usual = max(set(widths), key=widths.count)
+    first = (
+        next(
+            index
+            for index, cells in enumerate(split)
+            if len(cells) >= usual - 1 and len(cells) > 1 and _mostly_numbers(cells, some=True)
+        )
+        if any(len(cells) >= usual - 1 and _mostly_numbers(cells, some=True) for cells in split)
+        else 0
+    )
+    above = first - 1
+    while above >= 0 and not any(cell.strip() for cell in split[above]):
+        above -= 1
+    if above >= 0 and len(split[above]) >= usual - 1 and not _mostly_numbers(split[above]):
+        return above
+    return first
+
+
+def _mostly_numbers(cells: Sequence[str], *, some: bool = False) -> bool:
+    """Return whether most (or, with ``some``, at least two) of the filled cells are numbers."""
+    filled = [cell for cell in cells if cell.strip()]
+    numeric = sum(_is_number(cell) for cell in filled)
+    return numeric >= 2 if some else bool(filled) and 2 * numeric > len(filled)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.replace(",", "."))
+    except ValueError:
+        return False
+    return True
+
+
+def _find_decimal(rows: Sequence[list[str]], delimiter: str) -> str:
+    if delimiter == ",":
+        return "."
+    sample = [cell for row in rows[:200] for cell in row]
+    return "," if any(map(_COMMA_NUMBER.match, sample)) else "."

@@ -1,0 +1,121 @@
+"""Least squares with bounds: damped steps of Gauss and Newton, in batches, with Broyden's updates between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from celltwin.core import Array
+
+from .optimisers import Recorder
+
+__all__ = ["METHODS", "search_least_squares", "search_multi_start"]
+
+DIFFERENCE = 4e-3  # step of the finite differences in the unit cube
+DAMPINGS = (0.1, 1.0, 10.0)  # of the present damping, tried together
+LONGEST = 0.35  # longest move of one parameter in one step
+
+
+def search_least_squares(recorder: Recorder, start: Array, seed: int) -> str:
+    """Search from one start by Levenberg's and Marquardt's method within the unit cube.
+
+    Each Jacobian is taken by one-sided differences, all columns in one batch, and three steps of different damping
+    are tried together. After a step that did what the linear model promised, Broyden's update stands in for a new
+    Jacobian.
+
+    References
+    ----------
+    .. [1] D. W. Marquardt, J. SIAM 11 (1963) 431.
+    .. [2] C. G. Broyden, Math. Comp. 19 (1965) 577.
+    """
+    del seed  # nothing here is random
+    return _descend(recorder, np.clip(start, 0.0, 1.0))
+
+
+def search_multi_start(recorder: Recorder, start: Array, seed: int) -> str:
+    """Search from the start, then from its surroundings, and go on from the best.
+
+    Starts are drawn with standard deviation 0.12 around the start; each gets a few steps, and the best goes on to
+    the end.
+    """
+    random = np.random.default_rng(seed)
+    reason = _descend(recorder, np.clip(start, 0.0, 1.0))
+    round_ = 0
+    while not recorder.exhausted and round_ < 8:
+        round_ += 1
+        assert recorder.best is not None
+        best, cost = recorder.best.copy(), recorder.best_cost
+        centre = best if round_ % 2 else np.clip(start, 0.0, 1.0)
+        begins = np.clip(centre + 0.12 * random.standard_normal((4, best.size)), 0.02, 0.98)
+        costs = recorder.costs(begins)
+        _descend(recorder, begins[int(np.argmin(costs))], steps=12)
+        if recorder.best_cost < cost:
+            reason = _descend(recorder, recorder.best.copy())
+    return reason if recorder.exhausted else f"{reason}; {round_} restarts"
+
+
+def _descend(recorder: Recorder, position: Array, steps: int = 60) -> str:
+    residuals = recorder.residuals(position)[0]
+    cost = 0.5 * float(residuals @ residuals)
+    damping, fresh, slow = 1e-2, False, 0
+    jacobian = np.empty((0, 0))
+    for _ in range(steps):
+        if recorder.exhausted:
+            return "budget spent"
+        if jacobian.size == 0:
+            jacobian, fresh = _differences(recorder, position, residuals), True
+        moves = [_move(jacobian, residuals, position, damping * factor) for factor in DAMPINGS]
+        tried = recorder.residuals(np.clip(position + np.array(moves), 0.0, 1.0))
+        costs = 0.5 * np.sum(tried**2, axis=1)
+        best = int(np.argmin(costs))
+        move = np.clip(position + moves[best], 0.0, 1.0) - position
+        promised = cost - 0.5 * float(np.sum((residuals + jacobian @ move) ** 2))
+        gained = cost - float(costs[best])
+        if gained <= 1e-12:
+            if not fresh:
+                jacobian = np.empty((0, 0))
+                continue
+            damping *= 30.0
+            if damping > 1e7:
+                return "no step lowers the cost"
+            continue
+        damping = float(np.clip(damping * DAMPINGS[best], 1e-7, 1e7))
+        slow = slow + 1 if gained < 2e-3 * cost else 0
+        change = tried[best] - residuals
+        faithful = gained > 0.5 * promised
+        if faithful and (not fresh or gained > 0.02 * cost):
+            jacobian = jacobian + np.outer(change - jacobian @ move, move) / max(float(move @ move), 1e-30)
+            fresh = False
+        else:
+            jacobian = np.empty((0, 0))
+        position, residuals, cost = position + move, tried[best], float(costs[best])
+        if slow >= 3:
+            return "converged"
+    return "steps spent"
+
+
+def _differences(recorder: Recorder, position: Array, residuals: Array) -> Array:
+    """Return the Jacobian, shape (n_residuals, n_parameters), by differences that stay within the cube."""
+    sides = np.where(position > 1.0 - DIFFERENCE, -DIFFERENCE, DIFFERENCE)
+    moved = position + np.diag(sides)
+    return np.asarray(((recorder.residuals(moved) - residuals) / sides[:, np.newaxis]).T)
+
+
+def _move(jacobian: Array, residuals: Array, position: Array, damping: float) -> Array:
+    """Return the step that minimises the damped linear model within the cube."""
+    from scipy.optimize import lsq_linear
+
+    scale = np.sqrt(np.sum(jacobian**2, axis=0))
+    scale = np.maximum(scale, 1e-3 * max(float(scale.max()), 1e-12))
+    matrix = np.vstack([jacobian, np.sqrt(damping) * np.diag(scale)])
+    target = np.concatenate([-residuals, np.zeros(position.size)])
+    low = np.maximum(-position, -LONGEST) - 1e-12
+    high = np.minimum(1.0 - position, LONGEST) + 1e-12
+    return np.asarray(lsq_linear(matrix, target, bounds=(low, high), method="bvls", max_iter=200).x)
+
+
+METHODS: dict[str, Callable[[Recorder, Array, int], str]] = {
+    "least_squares": search_least_squares,
+    "multi_start": search_multi_start,
+}

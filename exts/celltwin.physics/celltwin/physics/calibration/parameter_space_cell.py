@@ -1,0 +1,214 @@
+"""The free parameters of a lithium-ion cell: physical bounds, priors, and where they come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from celltwin.core import ModelError
+
+from .base_sets import BaseSet
+from .base_sets_laws import ShapeCorrections
+from .parameter_space import FreeParameter, ParameterSpace
+
+__all__ = ["SHAPES", "PhysicalRange", "cell_parameter_space", "physical_ranges", "shape_parameter_space"]
+
+Model = Literal["SPM", "SPMe", "DFN"]
+
+_LITERATURE = "range over the sets that PyBaMM publishes and Wang et al., Prog. Energy 4 (2022) 032004"
+_KINETICS = "Wang et al., Prog. Energy 4 (2022) 032004: 20 to 80 kJ/mol reported"
+_SOLID = "Wang et al., Prog. Energy 4 (2022) 032004: 5 to 60 kJ/mol reported"
+_ELECTROLYTE = "Landesfeind and Gasteiger, J. Electrochem. Soc. 166 (2019) A3079"
+_FRACTION = "volume fractions of commercial electrodes, Chen et al., J. Electrochem. Soc. 167 (2020) 080534"
+_BALANCE = "from the voltage at rest and the charge drawn; ±25 %"
+_ENTROPY = "O'Regan et al., Electrochim. Acta 425 (2022) 140700; Viswanathan et al., J. Power Sources 195 (2010) 3720"
+
+
+@dataclass(frozen=True)
+class PhysicalRange:
+    """Bounds and prior of one parameter, before the cell is known.
+
+    Attributes
+    ----------
+    unit : str
+        Of the numbers below.
+    low, high : float
+        Bounds; factors on the start where ``relative``.
+    spread : float
+        Standard deviation of the prior: decades where ``scale`` is ``"log"``.
+    scale : {"log", "linear"}
+        Scale of the search.
+    relative : bool
+        Whether bounds are factors on the start.
+    source : str
+        Where they come from.
+    start : float, optional
+        In place of the base set's.
+    models : str
+        Models that depend on it: letters P (SPM), E (SPMe) and D (DFN).
+    """
+
+    unit: str
+    low: float
+    high: float
+    spread: float
+    scale: Literal["log", "linear"]
+    relative: bool
+    source: str
+    start: float | None = None
+    models: str = "PED"
+
+
+_RANGES: dict[str, PhysicalRange] = {
+    "Electrode width [m]": PhysicalRange("m", 0.6, 1.6, 0.08, "log", True, _BALANCE),
+    "Negative electrode active material volume fraction": PhysicalRange(
+        "-", 0.35, 0.85, 0.06, "linear", False, _FRACTION
+    ),
+    "Positive electrode active material volume fraction": PhysicalRange(
+        "-", 0.35, 0.85, 0.06, "linear", False, _FRACTION
+    ),
+    "Negative electrode initial stoichiometry": PhysicalRange("-", 0.60, 0.99, 0.06, "linear", False, _BALANCE),
+    "Positive electrode initial stoichiometry": PhysicalRange("-", 0.02, 0.55, 0.06, "linear", False, _BALANCE),
+    "Negative particle diffusivity [m2.s-1]": PhysicalRange(
+        "m2/s", 1e-16, 1e-12, 0.5, "log", False, _LITERATURE
+    ),
+    "Positive particle diffusivity [m2.s-1]": PhysicalRange(
+        "m2/s", 1e-17, 1e-12, 0.5, "log", False, _LITERATURE
+    ),
+    "Negative electrode exchange-current density [A.m-2]": PhysicalRange(
+        "A/m2", 0.03, 50.0, 0.4, "log", False, _LITERATURE
+    ),
+    "Positive electrode exchange-current density [A.m-2]": PhysicalRange(
+        "A/m2", 0.03, 50.0, 0.4, "log", False, _LITERATURE
+    ),
+    "Negative particle diffusivity activation energy [J.mol-1]": PhysicalRange(
+        "J/mol", 5e3, 8e4, 1.5e4, "linear", False, _SOLID, 3e4
+    ),
+    "Positive particle diffusivity activation energy [J.mol-1]": PhysicalRange(
+        "J/mol", 5e3, 8e4, 1.5e4, "linear", False, _SOLID, 3e4
+    ),
+    "Negative electrode reaction activation energy [J.mol-1]": PhysicalRange(
+        "J/mol", 1e4, 9e4, 1.5e4, "linear", False, _KINETICS, 4e4
+    ),
+    "Positive electrode reaction activation energy [J.mol-1]": PhysicalRange(
+        "J/mol", 1e4, 9e4, 1.5e4, "linear", False, _KINETICS, 4e4
+    ),
+    "Electrolyte conductivity factor": PhysicalRange("-", 0.2, 4.0, 0.15, "log", False, _ELECTROLYTE, models="ED"),
+    "Electrolyte diffusivity factor": PhysicalRange("-", 0.1, 6.0, 0.25, "log", False, _ELECTROLYTE, models="ED"),
+    "Electrolyte transport activation energy [J.mol-1]": PhysicalRange(
+        "J/mol", 5e3, 4e4, 5e3, "linear", False, _ELECTROLYTE, 1.7e4, models="ED"
+    ),
+    "Cation transference number": PhysicalRange("-", 0.15, 0.5, 0.06, "linear", False, _ELECTROLYTE, models="ED"),
+    "Negative electrode porosity": PhysicalRange("-", 0.12, 0.5, 0.05, "linear", False, _FRACTION, models="ED"),
+    "Separator porosity": PhysicalRange("-", 0.3, 0.7, 0.06, "linear", False, _FRACTION, models="ED"),
+    "Positive electrode porosity": PhysicalRange("-", 0.12, 0.5, 0.05, "linear", False, _FRACTION, models="ED"),
+    "Positive electrode conductivity [S.m-1]": PhysicalRange("S/m", 0.01, 100.0, 0.5, "log", False, _LITERATURE),
+    "Contact resistance [Ohm]": PhysicalRange(
+        "ohm", 0.02, 6.0, 0.35, "log", True, "0.5 to 120 mohm.A.h: tabs, foils and clamps of small and large cells"
+    ),
+    "Total heat transfer coefficient [W.m-2.K-1]": PhysicalRange(
+        "W/(m2.K)", 3.0, 80.0, 0.35, "log", False, "still air 5, fans 50; Incropera, Heat and Mass Transfer"
+    ),
+    "Cell heat capacity [J.K-1.m-3]": PhysicalRange(
+        "J/(K.m3)", 0.85, 1.18, 0.02, "log", True, "830 to 1,040 J/(kg.K), Steinhardt et al., Energy AI 2022; tight"
+    ),
+    "Negative electrode entropic change factor": PhysicalRange("-", -1.0, 3.0, 0.4, "linear", False, _ENTROPY),
+    "Positive electrode entropic change factor": PhysicalRange("-", -1.0, 3.0, 0.4, "linear", False, _ENTROPY),
+    "Positive electrode entropic change offset [V.K-1]": PhysicalRange(
+        "V/K", -4e-4, 4e-4, 8e-5, "linear", False, _ENTROPY
+    ),
+}
+
+_STANDARD_FIXED = (
+    "Negative electrode reaction activation energy [J.mol-1]",
+    "Separator porosity",
+    "Positive electrode conductivity [S.m-1]",
+)
+"""What 24 free parameters leave out: of all, these change the curves least beside the others."""
+
+SHAPES = ShapeCorrections(
+    open_circuit_negative=(0.02, 0.10, 0.18, 0.26),
+    open_circuit_positive=(0.28, 0.36, 0.44, 0.52, 0.60, 0.68, 0.76, 0.84, 0.92, 1.00),
+    diffusivity_negative=(0.0, 0.3, 0.6, 0.9),
+    diffusivity_positive=(0.3, 0.48, 0.66, 0.84, 1.02),
+    entropic_positive=(0.3, 0.42, 0.54, 0.66, 0.78, 0.90, 1.02),
+)
+"""Corrections over the stoichiometries that a cell of layered oxide and graphite passes through."""
+
+_SHAPE_SPREADS = {
+    "open_circuit_negative": ("V", 0.015, 0.08),
+    "open_circuit_positive": ("V", 0.015, 0.08),
+    "diffusivity_negative": ("-", 0.7, 3.0),
+    "diffusivity_positive": ("-", 0.7, 3.0),
+    "entropic_negative": ("V/K", 1e-4, 5e-4),
+    "entropic_positive": ("V/K", 1e-4, 5e-4),
+}
+
+
+def physical_ranges() -> dict[str, PhysicalRange]:
+    """Return bounds and priors of everything that can be free, by name."""
+    return dict(_RANGES)
+
+
+def cell_parameter_space(base: BaseSet, *, model: Model = "DFN", names: tuple[str, ...] | None = None) -> ParameterSpace:
+    """Return the free parameters of a cell: 24 for the DFN, fewer for the simpler models.
+
+    Parameters
+    ----------
+    base : BaseSet
+        Gives the starts.
+    model : {"SPM", "SPMe", "DFN"}
+        Parameters that it does not depend on are left out.
+    names : tuple of str, optional
+        Which are free, in place of the 24.
+
+    Raises
+    ------
+    ModelError
+        If a name has no physical range.
+    """
+    letter = {"SPM": "P", "SPMe": "E", "DFN": "D"}[model]
+    chosen = names or tuple(name for name in _RANGES if name not in _STANDARD_FIXED)
+    unknown = [name for name in chosen if name not in _RANGES]
+    if unknown:
+        raise ModelError(
+            f"{', '.join(unknown)}: no physical range is known", remedy=f"Choose among {', '.join(_RANGES)}"
+        )
+    return ParameterSpace(
+        tuple(_free(name, _RANGES[name], base) for name in chosen if letter in _RANGES[name].models)
+    )
+
+
+def shape_parameter_space(shapes: ShapeCorrections = SHAPES) -> tuple[FreeParameter, ...]:
+    """Return the coefficients of shape corrections as free parameters, held to 0 by their priors."""
+    found = []
+    for field, (unit, spread, bound) in _SHAPE_SPREADS.items():
+        for name in shapes.names(field):
+            found.append(
+                FreeParameter(
+                    name=name,
+                    unit=unit,
+                    low=-bound,
+                    high=bound,
+                    start=0.0,
+                    spread=spread,
+                    source="regularised: a correction is as small as the data allow",
+                )
+            )
+    return tuple(found)
+
+
+def _free(name: str, bounds: PhysicalRange, base: BaseSet) -> FreeParameter:
+    start = base.numbers[name] if bounds.start is None else bounds.start
+    unit = abs(start) if bounds.relative else 1.0
+    low, high = bounds.low * unit, bounds.high * unit
+    return FreeParameter(
+        name=name,
+        unit=bounds.unit,
+        low=low,
+        high=high,
+        start=min(max(start, low), high),
+        scale=bounds.scale,
+        spread=bounds.spread,
+        source=bounds.source,
+    )

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -153,14 +154,24 @@ def test_ambient_and_initial_temperature_reach_the_cells(spec):
 
 
 def test_a_cell_driven_past_its_model_ends_the_run_with_its_name_and_keeps_the_rest(spec):
-    fault = "[[faults]]\nkind = 'internal_short'\ntarget = 'cell:5'\nresistance = 0.05\n"
-    result = simulate_scenario(spec, scenario(REST.replace("10 min", "10 h") + fault, soc=0.1), device="cpu")
+    fault = "[[faults]]\nkind = 'internal_short'\ntarget = 'cell:5'\nresistance = 0.005\n"
+    result = simulate_scenario(replace(spec, parallel=20), scenario(REST + fault, soc=0.9), device="cpu")
 
     assert result.ended == "failed"
-    assert "M01.G02" in result.failure
+    assert re.match(r"temperature of M01\.G01\.C06 is \d+ at .* its limits are 150 and 3000", result.failure)
+    assert "[physics] abuse" in result.failure
     assert result.samples
-    assert result.events[-1].kind == "failure"
-    assert any(event.message.startswith("voltage") and "below its limit" in event.message for event in result.events)
+    assert [event.kind for event in result.events].count("failure") == 1
+    assert any(event.message.startswith("current") and "above its limit" in event.message for event in result.events)
+
+
+def test_a_cell_hotter_than_its_reactions_is_told_where_none_are_simulated(spec):
+    fault = "[[faults]]\nkind = 'internal_short'\ntarget = 'cell:1'\nresistance = 0.02\n"
+    result = simulate_scenario(spec, scenario(REST + fault, soc=0.9), device="cpu")
+
+    told = [event for event in result.events if "no thermal runaway is simulated" in event.message]
+    assert [event.element for event in told] == ["M01.G01.C02"]
+    assert "[physics] abuse" in told[0].message
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(spec):

@@ -20,12 +20,17 @@ from celltwin.core import (
 
 from .scenario_result import ScenarioSample, SimulationEvent
 
-__all__ = ["ScenarioEvents"]
+__all__ = ["ABUSE_REMEDY", "ScenarioEvents"]
+
+ABUSE_REMEDY = "give the scenario [physics] abuse, such as hu_2020_nmc"
 
 # Of each kind of passed limit, as many elements are named; the others are counted.
 MOST_NAMED = 12
 # A limit of voltage is passed beyond this [V]; nearer, the converter holds the group at it.
 VOLTAGE_TOLERANCE = 0.005
+# Reactions that no cell survives run above it: a scenario without them says what it leaves out [K].
+REACTIONS_FROM = 403.15
+_NO_REACTIONS = "no reactions"
 
 
 class ScenarioEvents:
@@ -146,6 +151,7 @@ class ScenarioEvents:
         """Log every cell and group that has passed a limit of the cell's data sheet for the first time."""
         cell = self._spec.cell
         groups, cells = Level.GROUP, Level.CELL
+        ids = self._spec.element_ids(cells)
         self._pass(
             "voltage", sample.group_voltage, cell.highest_voltage, 1.0, groups, "V", sample.time, VOLTAGE_TOLERANCE
         )
@@ -158,6 +164,18 @@ class ScenarioEvents:
         self._pass("current", sample.cell_current, -cell.highest_charge_current, -1.0, cells, "A", sample.time)
         charging = sample.cell_current < -0.01 * cell.capacity
         cold = np.where(charging, sample.cell_temperature, np.inf)
+        hot = np.flatnonzero(sample.cell_temperature > REACTIONS_FROM)[:1]
+        if hot.size and not self._player.scenario.physics.abuse and _NO_REACTIONS not in self._passed:
+            self._pass_once(
+                _NO_REACTIONS,
+                hot,
+                sample.time,
+                lambda index: ids[index],
+                lambda index: (
+                    f"temperature {sample.cell_temperature[index]:.0f} K: cells react above {REACTIONS_FROM:.0f} K, "
+                    f"and no thermal runaway is simulated; {ABUSE_REMEDY}"
+                ),
+            )
         self._pass("temperature while charging", cold, cell.lowest_charge_temperature, -1.0, cells, "K", sample.time)
 
     def _pass(

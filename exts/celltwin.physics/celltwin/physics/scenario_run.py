@@ -26,7 +26,7 @@ from celltwin.core import (
 
 from .scenario_conditions import ScenarioConditions
 from .scenario_engine import build_engine
-from .scenario_events import ScenarioEvents
+from .scenario_events import ABUSE_REMEDY, ScenarioEvents
 from .scenario_result import ScenarioSample, SimulationFigures, SimulationResult
 
 if TYPE_CHECKING:
@@ -322,7 +322,7 @@ def simulate_scenario(
         try:
             sample = run.advance()
         except PlantError as error:
-            ended, failure = "failed", str(error)
+            ended, failure = "failed", _reason(error, run)
             run.events.add(engine.time, "failure", spec.name, error.message)
             break
         if record is None:
@@ -365,6 +365,13 @@ def _observe(sample: ScenarioSample) -> PackObservation:
         highest_voltage=float(sample.group_voltage.max()),
         soc=float(sample.cell_soc.mean()),
     )
+
+
+def _reason(error: PlantError, run: ScenarioRun) -> str:
+    """Return why a run failed, and the remedy that a scenario has."""
+    if error.message.startswith("temperature") and run.engine.options.abuse is None:
+        return f"{error.message}. No thermal runaway is simulated: {ABUSE_REMEDY}, so that a cell that burns lets go"
+    return str(error)
 
 
 def _asked(kind: str, values: Array, sample: ScenarioSample) -> float:

@@ -17,6 +17,9 @@ from .launching import Launcher
 
 __all__ = ["EquivalentCircuitCells", "EquivalentCircuitState"]
 
+# State of charge by which full and empty cells that balance each other may pass their limits [-].
+_BEYOND = 1e-3
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EquivalentCircuitState:
@@ -176,4 +179,4 @@ class EquivalentCircuitCells:
 
     def limits(self, state: EquivalentCircuitState) -> tuple[tuple[str, CellField, float, float], ...]:
         """Return what must lie between limits: what it is, its field, and the limits."""
-        return (("state of charge", state.charge, -1e-6, 1.0 + 1e-6),)
+        return (("state of charge", state.charge, -_BEYOND, 1.0 + _BEYOND),)

@@ -19,6 +19,8 @@ CIRCUIT_ROWS = (
     "second_slope",
     "resistance",  # ohmic [ohm]
 )
+# Over the last charge the voltage falls by volts, so that an empty cell carries no more.
+_EXHAUSTION, _LAST_CHARGE = 10.0, 1e-3  # [V, -]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +40,7 @@ def make_equivalent_circuit_kernels(lanes: Lanes) -> EquivalentCircuitKernels:
     real, vector, width, exp = lanes.real, lanes.vector, lanes.width, lanes.exp
     clip, cubic = lanes.clip, lanes.cubic
     one = real(1.0)
+    exhaustion, inverse_charge = real(_EXHAUSTION), real(1.0 / _LAST_CHARGE)
 
     @wp.func
     def potential(table: wp.array2d(dtype=real), charge: vector, warming: vector):
@@ -78,7 +81,17 @@ def make_equivalent_circuit_kernels(lanes: Lanes) -> EquivalentCircuitKernels:
         value, slope, entropy = potential(table, charge, warming)
         ohmic = linear[3, b] + linear[5, b] + linear[6, b]
         voltage = value - linear[2, b] - linear[4, b] - wp.cw_mul(ohmic, current)
-        resistance = wp.max(ohmic - wp.cw_mul(slope, linear[1, b]), vector(real(1e-7)))
+        slope = wp.cw_mul(slope, linear[1, b]) - ohmic
+        left = charge * inverse_charge
+        if wp.min(left) < one:
+            # cubic from 1 of the last charge to 0, straight on below
+            lack = wp.max(vector(one) - left, vector())
+            held = wp.min(lack, vector(one))
+            square = wp.cw_mul(held, held) * real(3.0)
+            loss = wp.cw_mul(square, lack) - wp.cw_mul(wp.cw_mul(held, held), held) * real(2.0)
+            voltage = voltage - loss * exhaustion
+            slope = slope + wp.cw_mul(square, linear[1, b]) * (exhaustion * inverse_charge)
+        resistance = wp.max(-slope, vector(real(1e-7)))
         beside = vector(one) + wp.cw_mul(resistance, shunt)
         source[b] = wp.cw_div(voltage + wp.cw_mul(resistance, current), beside)
         inner_resistance = wp.cw_div(resistance, beside)

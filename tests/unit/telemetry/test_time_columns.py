@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from celltwin.core import TelemetryError
+from celltwin.core import TelemetryError, TimeForm, recognise_times, time_reader
 from celltwin.telemetry.time_columns import (
-    TimeForm,
     find_time_column,
-    recognise_times,
-    time_reader,
     unit_of_numbers,
 )
 

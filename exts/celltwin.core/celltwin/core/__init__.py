@@ -77,6 +77,7 @@ from .scenario_steps import (
 )
 from .spec_fields import FieldRule, field_rules, spec_field
 from .spec_tables import read_number, read_table, reject_unknown, require_table, require_tables
+from .time_texts import TimeForm, recognise_times, time_reader
 from .units import SECONDS_PER_HOUR, ZERO_CELSIUS, convert_to, parse_quantity, unit_conversion
 
 __all__ = [
@@ -158,6 +159,7 @@ __all__ = [
     "TaskOutcome",
     "TelemetryError",
     "TelemetrySource",
+    "TimeForm",
     "VehicleSpec",
     "VoltageStep",
     "WeakCell",
@@ -187,6 +189,7 @@ __all__ = [
     "parse_scenario",
     "read_number",
     "read_table",
+    "recognise_times",
     "regulation_signal",
     "reject_unknown",
     "require_shape",
@@ -195,6 +198,7 @@ __all__ = [
     "save_scenario",
     "scenario_entry",
     "spec_field",
+    "time_reader",
     "unit_conversion",
     "vehicle_power",
 ]

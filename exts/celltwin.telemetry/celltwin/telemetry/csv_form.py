@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from celltwin.core import TelemetryError
+from celltwin.core import TelemetryError, TimeForm, recognise_times, time_reader
 
-from .time_columns import TimeColumn, TimeForm, find_time_column, recognise_times, time_reader, unit_of_numbers
+from .time_columns import TimeColumn, find_time_column, unit_of_numbers
 
 __all__ = ["CsvForm", "LongColumns", "find_form", "find_long_columns", "split_line"]
 

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from celltwin.core import Array, SampleBlock, SampleFault, TelemetryError
+from celltwin.core import Array, SampleBlock, SampleFault, TelemetryError, recognise_times, time_reader
 
 from .channel_matching import ChannelMatch
 from .csv_blocks import SHOWN_TEXT, ChannelNames, read_number, shown_text
 from .csv_form import LongColumns, find_long_columns
 from .pivot import pivot
 from .reasons import Reason
-from .time_columns import TimeColumn, find_time_column, recognise_times, time_reader, unit_of_numbers
+from .time_columns import TimeColumn, find_time_column, unit_of_numbers
 
 __all__ = ["ParquetForm", "first_names", "open_parquet", "read_long_parquet", "read_wide_parquet"]
 

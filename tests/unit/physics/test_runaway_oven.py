@@ -44,6 +44,17 @@ def test_the_curve_at_155_degrees_is_that_of_the_published_equations(lco, histor
     assert history.core_temperature[:, 3].max() == pytest.approx(temperature.max(), abs=10.0)
 
 
+def test_iron_phosphate_bears_a_hotter_oven_than_cobalt_oxide_and_burns_less_hot(history):
+    lfp = simulate_oven_test(
+        abuse_model("lfp", volume=VOLUME), oven_cell_cylindrical(), np.array([155.0, 180.0, 200.0]) + 273.15
+    )
+
+    assert np.isnan(lfp.onset[:2]).all()
+    assert np.isfinite(lfp.onset[2])
+    assert lfp.core_temperature.max(axis=0)[2] < history.core_temperature.max(axis=0)[3] - 50.0
+    assert lfp.balance.max() < 1e-9
+
+
 def test_every_joule_is_accounted_for(lco, history):
     assert history.balance.max() < 1e-10
     np.testing.assert_allclose(history.reaction_heat.sum(axis=(0, 2)), history.released, rtol=1e-9)

@@ -14,10 +14,20 @@ from celltwin.core import Array
 from .measured_curve import CurveSource, MeasuredCurve, MeasurementError
 from .measured_noise import estimate_noise
 
-__all__ = ["LEAST_TEMPERATURE_NOISE", "LEAST_VOLTAGE_NOISE", "CellColumns", "build_curve", "clean_columns", "cut_rows"]
+__all__ = [
+    "LEAST_TEMPERATURE_NOISE",
+    "LEAST_VOLTAGE_NOISE",
+    "CellColumns",
+    "as_columns",
+    "build_curve",
+    "clean_columns",
+    "cut_rows",
+    "leave_out",
+]
 
 LEAST_VOLTAGE_NOISE = 1e-3  # [V], what a cycler's voltage is trusted to
 LEAST_TEMPERATURE_NOISE = 0.05  # [K], what a thermocouple's course is trusted to, offset aside
+_TIME_OVERFLOW = 1e12  # [s]
 _OVERFLOW = 1e6  # no cell has a million volts, amperes or kelvin: a recorder's mark for "out of range"
 _MOST_OUT_OF_ORDER = 0.01  # share of the rows
 
@@ -39,41 +49,94 @@ class CellColumns:
         [K], [K], [-], [m].
     scored : ndarray of bool
         Rows that may count.
-    removed : mapping of str to int
-        Rows of the file that are no longer among these, by reason.
-    unscored : mapping of str to int
-        Rows among these that may not count, by reason.
+    row : ndarray of int
+        Number in the file of each row, from 0.
+    first, last : int
+        The file's rows that these stand for: ``first`` to ``last`` (exclusive).
+    left : mapping of str to ndarray of int
+        Rows of the file that are removed, or kept but not scored, by reason; each row has one reason.
     """
 
     time: Array
     current: Array
     voltage: Array
     scored: NDArray[np.bool_]
+    row: NDArray[np.intp]
+    first: int
+    last: int
     temperature: Array | None = None
     ambient_temperature: Array | None = None
     strain: Array | None = None
     thickness: Array | None = None
-    removed: Mapping[str, int] = field(default_factory=dict)
-    unscored: Mapping[str, int] = field(default_factory=dict)
+    left: Mapping[str, NDArray[np.intp]] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
-        """Rows of the file."""
-        return self.time.size + sum(self.removed.values())
+        """Rows of the file that these stand for."""
+        return self.last - self.first
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """Rows that are not scored, counted by reason."""
+        counts = {
+            reason: int(np.count_nonzero((rows >= self.first) & (rows < self.last)))
+            for reason, rows in self.left.items()
+        }
+        return {reason: count for reason, count in counts.items() if count}
 
 
-def cut_rows(columns: CellColumns, kept: NDArray[np.bool_] | slice, reason: str | None = None) -> CellColumns:
-    """Return some rows; the others count as removed for a reason, or not at all where none is given."""
+def as_columns(
+    time: Array,
+    current: Array,
+    voltage: Array,
+    *,
+    temperature: Array | None = None,
+    ambient_temperature: Array | None = None,
+    strain: Array | None = None,
+    thickness: Array | None = None,
+) -> CellColumns:
+    """Return all rows of a file as columns, every one of them scored."""
+    return CellColumns(
+        time=time,
+        current=current,
+        voltage=voltage,
+        temperature=temperature,
+        ambient_temperature=ambient_temperature,
+        strain=strain,
+        thickness=thickness,
+        scored=np.ones(time.size, dtype=np.bool_),
+        row=np.arange(time.size),
+        first=0,
+        last=time.size,
+    )
+
+
+def cut_rows(columns: CellColumns, start: int, stop: int) -> CellColumns:
+    """Return rows ``start`` to ``stop`` (exclusive), standing for the file's rows up to the next one kept."""
     arrays: dict[str, Any] = {
-        item.name: values[kept]
+        item.name: values[start:stop]
         for item in fields(columns)
         if isinstance(values := getattr(columns, item.name), np.ndarray)
     }
-    result = replace(columns, **arrays)
-    gone = columns.time.size - result.time.size
-    if reason is None or gone == 0:
-        return result
-    return replace(result, removed=_counted(columns.removed, reason, gone))
+    first = columns.first if start == 0 else int(columns.row[start])
+    last = columns.last if stop >= columns.row.size else int(columns.row[stop])
+    return replace(columns, **arrays, first=first, last=last)
+
+
+def leave_out(columns: CellColumns, rows: NDArray[np.bool_], reason: str, *, remove: bool = False) -> CellColumns:
+    """Return the columns with some rows not scored, or removed, for a reason."""
+    counted = columns.row[rows & columns.scored]
+    left = dict(columns.left)
+    if counted.size:
+        left[reason] = np.concatenate([left.get(reason, np.empty(0, dtype=np.intp)), counted])
+    if not remove:
+        return replace(columns, scored=columns.scored & ~rows, left=left)
+    arrays: dict[str, Any] = {
+        item.name: values[~rows]
+        for item in fields(columns)
+        if isinstance(values := getattr(columns, item.name), np.ndarray)
+    }
+    return replace(columns, **arrays, left=left)
 
 
 def clean_columns(columns: CellColumns, where: str) -> CellColumns:
@@ -94,32 +157,31 @@ def clean_columns(columns: CellColumns, where: str) -> CellColumns:
     MeasurementError
         If no row is left, or so many times step back that the file's order is not the order of time.
     """
-    finite = np.isfinite(columns.time) & (np.abs(columns.time) < 1e12)
-    columns = cut_rows(columns, finite, TIME_UNREADABLE)
+    columns = leave_out(columns, ~(np.abs(columns.time) < _TIME_OVERFLOW), TIME_UNREADABLE, remove=True)
     if columns.time.size:
         latest = np.maximum.accumulate(columns.time)
-        advancing = np.concatenate([[True], columns.time[1:] > latest[:-1]])
         back = np.concatenate([[False], columns.time[1:] < latest[:-1]])
         if np.count_nonzero(back) > max(3, _MOST_OUT_OF_ORDER * columns.time.size):
             row = int(np.argmax(back))
             raise MeasurementError(
-                f"time steps back from {latest[row - 1]:g} s to {columns.time[row]:g} s at row {row + 1}, and "
-                f"{np.count_nonzero(back)} rows lie behind an earlier one",
+                f"time steps back from {latest[row - 1]:g} s to {columns.time[row]:g} s in row "
+                f"{columns.row[row] + 1}, and {np.count_nonzero(back)} rows lie behind an earlier one",
                 where=where,
                 remedy="Name the column of the total time, not of the time in a step, or split the file where it "
                 "starts over",
             )
-        columns = cut_rows(columns, advancing, TIME_REPEATED)
-    current = columns.current.copy()
-    wrong = ~(np.abs(current) < _OVERFLOW)
+        repeated = np.concatenate([[False], columns.time[1:] <= latest[:-1]])
+        columns = leave_out(columns, repeated, TIME_REPEATED, remove=True)
+    wrong = ~(np.abs(columns.current) < _OVERFLOW)
     if columns.time.size < 2 or wrong.all():
         raise MeasurementError(
             "holds no two rows with time and current", where=where, remedy="Check the columns, units and decimal mark"
         )
+    current = columns.current.copy()
     current[wrong] = np.interp(columns.time[wrong], columns.time[~wrong], current[~wrong])
-    columns = _unscore(replace(columns, current=current), wrong, CURRENT_UNREADABLE)
+    columns = leave_out(replace(columns, current=current), wrong, CURRENT_UNREADABLE)
     voltage = np.where(np.abs(columns.voltage) < _OVERFLOW, columns.voltage, np.nan)
-    columns = _unscore(replace(columns, voltage=voltage), np.isnan(voltage), VOLTAGE_UNREADABLE)
+    columns = leave_out(replace(columns, voltage=voltage), np.isnan(voltage), VOLTAGE_UNREADABLE)
     for name in ("temperature", "ambient_temperature", "strain", "thickness"):
         values = getattr(columns, name)
         if values is not None:
@@ -149,7 +211,7 @@ def build_curve(
     name : str
         Of the curve.
     columns : CellColumns
-        From :func:`clean_columns`; what was removed and is not scored joins the source's counts.
+        From :func:`clean_columns`.
     source : CurveSource
         Where they come from; ``rows`` and ``left_out`` are taken from the columns.
     kind : str
@@ -167,9 +229,6 @@ def build_curve(
     assumptions : tuple of str
         What the reader supposed.
     """
-    left_out = dict(columns.removed)
-    for reason, count in columns.unscored.items():
-        left_out[reason] = left_out.get(reason, 0) + count
     ambient: Array | float
     if columns.ambient_temperature is not None:
         ambient = columns.ambient_temperature
@@ -186,10 +245,10 @@ def build_curve(
         temperature_noise = (
             LEAST_TEMPERATURE_NOISE
             if temperature is None
-            else estimate_noise(temperature, at_least=LEAST_TEMPERATURE_NOISE)
+            else estimate_noise(temperature, columns.time, at_least=LEAST_TEMPERATURE_NOISE)
         )
     if voltage_noise is None:
-        voltage_noise = estimate_noise(columns.voltage, at_least=LEAST_VOLTAGE_NOISE)
+        voltage_noise = estimate_noise(columns.voltage, columns.time, at_least=LEAST_VOLTAGE_NOISE)
     return MeasuredCurve(
         name=name,
         kind=kind,
@@ -207,19 +266,8 @@ def build_curve(
         time_uncertainty=time_uncertainty,
         rest_voltage=rest_voltage,
         assumptions=assumptions,
-        source=replace(source, rows=columns.rows, left_out=left_out),
+        source=replace(source, rows=columns.rows, left_out=columns.left_out),
     )
-
-
-def _unscore(columns: CellColumns, wrong: NDArray[np.bool_], reason: str) -> CellColumns:
-    leaving = int(np.count_nonzero(wrong & columns.scored))
-    if leaving == 0:
-        return columns
-    return replace(columns, scored=columns.scored & ~wrong, unscored=_counted(columns.unscored, reason, leaving))
-
-
-def _counted(counts: Mapping[str, int], reason: str, more: int) -> dict[str, int]:
-    return {**counts, reason: counts.get(reason, 0) + more}
 
 
 def _bridge(time: Array, values: Array) -> Array | None:

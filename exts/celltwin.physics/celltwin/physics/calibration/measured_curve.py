@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from celltwin.core import SECONDS_PER_HOUR, Array, CelltwinError, freeze, require_shape
 
+from .measured_rates import parse_rate
+
 __all__ = ["CURVE_KINDS", "CurveSource", "MeasuredCurve", "MeasuredSet", "MeasurementError"]
 
-CURVE_KINDS = ("discharge", "charge", "rest", "pulses", "drive", "open_circuit")
+CURVE_KINDS = ("discharge", "charge", "rest", "pulses", "drive")
 
 
 class MeasurementError(CelltwinError):
@@ -209,6 +211,8 @@ class MeasuredSet:
         In order of their rates, slowest first; names are unique.
     nominal_capacity : float, optional
         What rates refer to [A.h]; None where unknown, and curves are then named by their current.
+    unused : mapping of str to int
+        Rows of the files that are in none of the curves, counted by reason.
 
     Raises
     ------
@@ -219,6 +223,7 @@ class MeasuredSet:
     cell: str
     curves: tuple[MeasuredCurve, ...]
     nominal_capacity: float | None = None
+    unused: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check that names are unique."""
@@ -238,7 +243,7 @@ class MeasuredSet:
         return tuple(curve.name for curve in self.curves)
 
     def curve(self, name: str) -> MeasuredCurve:
-        """Return the curve of a name, such as ``"2C"``.
+        """Return the curve of a name, such as ``"2C"``; ``"C/10"`` finds ``"0.1C"`` as well.
 
         Raises
         ------
@@ -248,9 +253,17 @@ class MeasuredSet:
         for curve in self.curves:
             if curve.name == name:
                 return curve
+        rate = parse_rate(name)
+        for curve in self.curves:
+            if rate is not None and parse_rate(curve.name) == rate:
+                return curve
         raise MeasurementError(
             f"cell {self.cell} has no curve {name!r}", remedy=f"Choose among {', '.join(self.names) or 'none'}"
         )
+
+    def of_kind(self, *kinds: str) -> MeasuredSet:
+        """Return the set with the curves of these kinds only, such as ``"discharge"``."""
+        return replace(self, curves=tuple(curve for curve in self.curves if curve.kind in kinds))
 
     def select(self, *names: str) -> MeasuredSet:
         """Return the set with these curves only, in this order."""

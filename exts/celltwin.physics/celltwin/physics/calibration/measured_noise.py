@@ -33,24 +33,31 @@ def column_resolution(values: Array) -> float:
     return float(np.quantile(steps, 0.1)) if steps.size else 0.0
 
 
-def column_scatter(values: Array) -> float:
+def column_scatter(values: Array, time: Array | None = None) -> float:
     """Return the standard deviation of a smooth signal's samples about it.
 
-    From second differences, which a straight line does not have, by their median: steps and knees do not count.
+    From each sample's distance to the line between its neighbours, by the median: steps and knees do not count.
 
     Parameters
     ----------
     values : ndarray of shape (n,)
-        Evenly sampled, or nearly; NaN allowed.
+        NaN allowed.
+    time : ndarray of shape (n,), optional
+        Increasing; even steps where None.
     """
-    known = values[np.isfinite(values)]
-    if known.size < 5:
+    known = np.isfinite(values)
+    if np.count_nonzero(known) < 5:
         return 0.0
-    spread = float(np.median(np.abs(np.diff(known, 2))))
-    return float(_MAD_TO_DEVIATION * spread / 6.0**0.5)
+    level = values[known]
+    at = np.arange(level.size, dtype=np.float64) if time is None else time[known]
+    before, after = at[1:-1] - at[:-2], at[2:] - at[1:-1]
+    share = before / (before + after)
+    distance = level[1:-1] - (1.0 - share) * level[:-2] - share * level[2:]
+    weighted = np.abs(distance) / np.sqrt(1.0 + share**2 + (1.0 - share) ** 2)
+    return float(_MAD_TO_DEVIATION * float(np.median(weighted)))
 
 
-def estimate_noise(values: Array, *, at_least: float = 0.0) -> float:
+def estimate_noise(values: Array, time: Array | None = None, *, at_least: float = 0.0) -> float:
     r"""Return the standard uncertainty of one value of a recorded column, in its unit.
 
     .. math:: u^2 = s^2 + \Delta^2 / 12
@@ -61,6 +68,8 @@ def estimate_noise(values: Array, *, at_least: float = 0.0) -> float:
     ----------
     values : ndarray of shape (n,)
         As recorded; NaN allowed.
+    time : ndarray of shape (n,), optional
+        Increasing; even steps where None.
     at_least : float
         Floor, such as the uncertainty that the instrument's maker states.
 
@@ -68,5 +77,5 @@ def estimate_noise(values: Array, *, at_least: float = 0.0) -> float:
     ----------
     .. [1] JCGM 100:2008, *Guide to the expression of uncertainty in measurement*, F.2.2.1 (resolution).
     """
-    noise = float(np.hypot(column_scatter(values), column_resolution(values) / 12.0**0.5))
+    noise = float(np.hypot(column_scatter(values, time), column_resolution(values) / 12.0**0.5))
     return max(noise, at_least)

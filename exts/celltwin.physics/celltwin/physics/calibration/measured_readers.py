@@ -1,30 +1,85 @@
-"""Read measured curves of a cell from files of any known kind."""
+"""Read the measured curves of a cell from files of any known kind."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .cell_description import CellDescription
-from .measured_curve import MeasuredCurve, MeasuredSet, MeasurementError
+from .measured_curve import CURVE_KINDS, MeasuredCurve, MeasuredSet, MeasurementError
+from .measured_readers_mapping import TableMapping, load_mapping
+from .measured_readers_records import (
+    read_enertech,
+    read_leaf_modules,
+    read_lgm50_pulses,
+    read_lgm50_rates,
+    read_samsung_21700,
+)
 from .measured_readers_sets import read_samsung_30q, read_xjtu_discharge
+from .measured_readers_table import read_table_curves
+from .measured_segments import CutRecord
 
-__all__ = ["MEASURED_KINDS", "read_measured_set"]
+__all__ = ["MEASURED_KINDS", "list_cells", "read_measured_set"]
 
-FileReader = Callable[[Path], tuple[str, MeasuredCurve]]
+Cells = dict[str, CutRecord]
 
-_ONE_CURVE_FILES: dict[str, tuple[str, FileReader, float]] = {
-    "samsung_30q": ("Q30_S*_*.csv", read_samsung_30q, 3.0),
-    "xjtu_discharge": ("XJTU_*_discharge_*.csv", read_xjtu_discharge, 2.0),
+
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of files: patterns of their names, nominal capacity [A.h], and what reads them."""
+
+    patterns: tuple[str, ...]
+    capacity: float | None
+    read: Callable[[Sequence[Path]], Cells]
+
+
+def _each(read: Callable[[Path], tuple[str, MeasuredCurve]]) -> Callable[[Sequence[Path]], Cells]:
+    def read_all(files: Sequence[Path]) -> Cells:
+        found: dict[str, list[MeasuredCurve]] = {}
+        for file in files:
+            name, curve = read(file)
+            found.setdefault(name, []).append(curve)
+        return {name: CutRecord(curves=tuple(curves)) for name, curves in found.items()}
+
+    return read_all
+
+
+def _one(read: Callable[[Path], Cells]) -> Callable[[Sequence[Path]], Cells]:
+    def read_single(files: Sequence[Path]) -> Cells:
+        if len(files) != 1:
+            raise MeasurementError(
+                f"{len(files)} files of one test", where=str(files[0]), remedy="Give one of them at a time"
+            )
+        return read(files[0])
+
+    return read_single
+
+
+_KINDS: dict[str, _Kind] = {
+    "samsung_30q": _Kind(("Q30_S*_*.csv",), 3.0, _each(read_samsung_30q)),
+    "xjtu_discharge": _Kind(("XJTU_*_discharge_*C.csv",), 2.0, _each(read_xjtu_discharge)),
+    "lgm50": _Kind(("LGM50_*_RateTest.mat",), 5.0, _one(read_lgm50_rates)),
+    "lgm50_pulses": _Kind(("LGM50_*_Pulse.mat",), 5.0, _one(read_lgm50_pulses)),
+    "enertech": _Kind(
+        ("*C_discharge_U.txt", "*C_discharge_T.txt", "*C_discharge_displacement.txt"), 2.28, read_enertech
+    ),
+    "leaf_modules": _Kind(("module*-irdischarge-*.csv",), 32.5, read_leaf_modules),
+    "samsung_21700": _Kind(
+        ("sample_hppc_pulse.xlsx", "multipulse_hppc.xlsx", "sample_drive_cycle.xlsx"), None, read_samsung_21700
+    ),
 }
-MEASURED_KINDS = tuple(_ONE_CURVE_FILES)
+_TABLES = ("bdf", "csv")
+_TABLE_SUFFIXES = (".csv", ".txt", ".tsv", ".bdf", ".gz", ".parquet", ".xlsx", ".dat")
+MEASURED_KINDS = (*_KINDS, *_TABLES)
+"""Kinds of files: published sets by name, Battery Data Format, and any table with a mapping file."""
 
 
 def read_measured_set(
     path: str | Path | Sequence[str | Path],
     *,
     kind: str | None = None,
-    mapping: str | Path | None = None,
+    mapping: str | Path | TableMapping | None = None,
     cell: str | CellDescription | None = None,
 ) -> MeasuredSet:
     """Read the measured curves of one cell.
@@ -34,65 +89,113 @@ def read_measured_set(
     path : path or sequence of paths
         Files, or a folder whose files are all read.
     kind : str, optional
-        One of ``MEASURED_KINDS``; found out where None.
-    mapping : path, optional
-        TOML file that says what the columns of a cycler's export are.
+        One of ``MEASURED_KINDS``; found out from names and headers where None.
+    mapping : path or TableMapping, optional
+        TOML file that says what the columns of a cycler's export are (docs/measurements.md).
     cell : str or CellDescription, optional
         Which cell, where the files hold several; or the description of the cell, whose capacity names the rates.
 
     Returns
     -------
     MeasuredSet
-        The curves, slowest first.
+        The curves, slowest first within each kind, discharges first.
 
     Raises
     ------
     MeasurementError
         If there are no files of a known kind, they are of several cells, or one of them cannot be read.
     """
-    if mapping is not None:
-        raise MeasurementError("mapping files are read for kind 'csv' only", where=str(mapping), remedy="Leave it out")
-    files = _files([path] if isinstance(path, str | Path) else path)
-    kind = kind or _find_kind(files)
-    if kind not in MEASURED_KINDS:
-        raise MeasurementError(f"{kind!r} is no kind of measurement", remedy=f"Use one of {', '.join(MEASURED_KINDS)}")
-    pattern, reader, capacity = _ONE_CURVE_FILES[kind]
-    found: dict[str, list[MeasuredCurve]] = {}
-    for file in files:
-        if file.match(pattern):
-            name, curve = reader(file)
-            found.setdefault(name, []).append(curve)
+    found, capacity = _read([path] if isinstance(path, str | Path) else path, kind, mapping, cell)
     wanted = cell if isinstance(cell, str) else None
     if wanted is None and len(found) == 1:
         wanted = next(iter(found))
-    if wanted not in found:
+    if wanted is None or wanted not in found:
         raise MeasurementError(
             f"the files hold cells {', '.join(sorted(found)) or 'none'}" + (f", not {wanted}" if wanted else ""),
-            where=str(files[0].parent) if files else None,
-            remedy="Name one of them, or give the files of one cell",
+            remedy="Name one of them as cell, or give the files of one cell",
         )
-    if isinstance(cell, CellDescription):
-        capacity = cell.capacity
-    curves = sorted(found[wanted], key=lambda curve: abs(curve.mean_current))
-    return MeasuredSet(cell=wanted, curves=tuple(curves), nominal_capacity=capacity)
+    record = found[wanted]
+    curves = sorted(record.curves, key=lambda curve: _place(curve, capacity or 1.0))
+    return MeasuredSet(
+        cell=wanted, curves=tuple(_distinct(curves)), nominal_capacity=capacity, unused=dict(record.unused)
+    )
+
+
+def _place(curve: MeasuredCurve, capacity: float) -> tuple[int, float]:
+    """Return what sorts a curve: its kind, and the rate of a discharge or charge."""
+    rate = round(abs(curve.mean_current) / capacity, 2) if curve.kind in ("discharge", "charge") else 0.0
+    return CURVE_KINDS.index(curve.kind), rate
+
+
+def list_cells(path: str | Path | Sequence[str | Path], *, kind: str | None = None) -> tuple[str, ...]:
+    """Return the names of the cells that files hold, for :func:`read_measured_set`."""
+    return tuple(sorted(_read([path] if isinstance(path, str | Path) else path, kind, None, None)[0]))
+
+
+def _read(
+    paths: Sequence[str | Path],
+    kind: str | None,
+    mapping: str | Path | TableMapping | None,
+    cell: str | CellDescription | None,
+) -> tuple[Cells, float | None]:
+    files = _files(paths)
+    if kind is None:
+        kind = "csv" if mapping is not None else _find_kind(files)
+    if kind not in MEASURED_KINDS:
+        raise MeasurementError(f"{kind!r} is no kind of measurement", remedy=f"Use one of {', '.join(MEASURED_KINDS)}")
+    described = cell.capacity if isinstance(cell, CellDescription) else None
+    if kind in _TABLES:
+        columns = load_mapping(mapping) if isinstance(mapping, str | Path) else mapping
+        tables = [file for file in files if file.suffix.casefold() in _TABLE_SUFFIXES]
+        if not tables:
+            raise _nothing(files, "a table", ", ".join(_TABLE_SUFFIXES))
+        name = cell if isinstance(cell, str) else cell.name if isinstance(cell, CellDescription) else None
+        return read_table_curves(tables, columns, cell=name, capacity=described), described
+    if mapping is not None:
+        raise MeasurementError(
+            f"files of kind {kind!r} need no mapping", remedy="Leave the mapping out, or say kind='csv'"
+        )
+    chosen = [file for file in files if any(file.match(pattern) for pattern in _KINDS[kind].patterns)]
+    if not chosen:
+        raise _nothing(files, f"of kind {kind!r}", ", ".join(_KINDS[kind].patterns))
+    return _KINDS[kind].read(chosen), described or _KINDS[kind].capacity
+
+
+def _distinct(curves: Iterable[MeasuredCurve]) -> Iterable[MeasuredCurve]:
+    """Yield the curves of several files with names that differ: the second ``"1C"`` is ``"1C (2)"``."""
+    seen: dict[str, int] = {}
+    for curve in curves:
+        base = curve.name.rsplit(" (", 1)[0]
+        seen[base] = seen.get(base, 0) + 1
+        name = base if seen[base] == 1 else f"{base} ({seen[base]})"
+        yield curve if name == curve.name else replace(curve, name=name)
+
+
+def _nothing(files: Sequence[Path], what: str, patterns: str) -> MeasurementError:
+    where = str(files[0].parent) if files else None
+    return MeasurementError(f"no file is {what}", where=where, remedy=f"Give files named like {patterns}")
 
 
 def _files(paths: Iterable[str | Path]) -> list[Path]:
     files: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():
-            files += sorted(file for file in path.rglob("*") if file.is_file())
-        else:
+            files += sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+        elif path.exists():
             files.append(path)
+        else:
+            raise MeasurementError(
+                "there is no such file", where=str(path), remedy=f"Check the path; the working folder is {Path.cwd()}"
+            )
+    if not files:
+        raise MeasurementError("no files given", remedy="Name the files or the folder of one cell")
     return files
 
 
 def _find_kind(files: Sequence[Path]) -> str:
-    for kind, (pattern, _, _) in _ONE_CURVE_FILES.items():
-        if any(file.match(pattern) for file in files):
-            return kind
-    raise MeasurementError(
-        "no file is of a known kind",
-        where=str(files[0]) if files else None,
-        remedy=f"Say kind (one of {', '.join(MEASURED_KINDS)})",
-    )
+    kinds: Mapping[str, int] = {
+        kind: sum(any(file.match(pattern) for pattern in form.patterns) for file in files)
+        for kind, form in _KINDS.items()
+    }
+    best = max(kinds, key=lambda kind: kinds[kind])
+    return best if kinds[best] else "csv"

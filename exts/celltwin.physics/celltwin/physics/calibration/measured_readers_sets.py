@@ -6,11 +6,9 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from celltwin.core import ZERO_CELSIUS
 
-from .measured_columns import CellColumns, build_curve, clean_columns
+from .measured_columns import as_columns, build_curve, clean_columns, leave_out
 from .measured_curve import CurveSource, MeasuredCurve, MeasurementError
 from .measured_readers_text import read_text_table
 
@@ -49,11 +47,10 @@ def read_samsung_30q(path: Path) -> tuple[str, MeasuredCurve]:
         )
     time, current, voltage, _, temperature, strain, ambient = (table.numbers(name) for name in table.names)
     columns = clean_columns(
-        CellColumns(
-            time=time,
-            current=-current,
-            voltage=voltage,
-            scored=np.ones(time.size, dtype=np.bool_),
+        as_columns(
+            time,
+            -current,
+            voltage,
             temperature=temperature + ZERO_CELSIUS,
             ambient_temperature=ambient + ZERO_CELSIUS,
             strain=strain,
@@ -106,19 +103,14 @@ def read_xjtu_discharge(path: Path) -> tuple[str, MeasuredCurve]:
             "is not named XJTU_<cell>_discharge_<rate>C.csv", where=str(path), remedy="Keep the published names"
         )
     table = read_text_table(path)
-    visible = table.numbers("curve_visible") > 0.5
-    time = table.numbers("time_s")
-    columns = clean_columns(
-        CellColumns(
-            time=time,
-            current=-table.numbers("current_A"),
-            voltage=table.numbers("voltage_V"),
-            scored=visible,
-            temperature=table.numbers("temperature_C") + ZERO_CELSIUS,
-            unscored={HIDDEN: int(np.count_nonzero(~visible))},
-        ),
-        str(path),
+    columns = as_columns(
+        table.numbers("time_s"),
+        -table.numbers("current_A"),
+        table.numbers("voltage_V"),
+        temperature=table.numbers("temperature_C") + ZERO_CELSIUS,
     )
+    hidden = ~(table.numbers("curve_visible") > 0.5)
+    columns = clean_columns(leave_out(columns, hidden, HIDDEN), str(path))
     curve = build_curve(
         f"{float(match['rate']):g}C",
         columns,

@@ -26,6 +26,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_LONGEST_UNIT = 8  # characters
 _COMMA_NUMBER = re.compile(r"^\s*[+-]?\d+,\d+(?:[eE][+-]?\d+)?\s*$")
 
 
@@ -117,6 +118,7 @@ def read_text_table(
     skip_rows: int | None = None,
     header: bool | None = None,
     encoding: str | None = None,
+    content: bytes | None = None,
 ) -> TextTable:
     """Read a table of text.
 
@@ -137,6 +139,8 @@ def read_text_table(
         Whether there is a line of names.
     encoding : str, optional
         Of the text.
+    content : bytes, optional
+        The file's contents, where they are at hand or were packed.
 
     Raises
     ------
@@ -144,7 +148,8 @@ def read_text_table(
         If the file cannot be read, is no text, or holds no table.
     """
     path = Path(path)
-    content = read_bytes(path)
+    if content is None:
+        content = read_bytes(path)
     lines = _decode(content, path, encoding).splitlines()
     delimiter = delimiter or _find_delimiter(lines[skip_rows or 0 :], path)
     split = [_split(line, delimiter) for line in lines]
@@ -233,21 +238,28 @@ def _find_start(split: Sequence[list[str]]) -> int:
     """Return the index of the header, or of the first row where there is none."""
     widths = [len(cells) for cells in split if any(cell.strip() for cell in cells)]
     usual = max(set(widths), key=widths.count)
-    first = (
-        next(
+    first = next(
+        (
             index
             for index, cells in enumerate(split)
-            if len(cells) >= usual - 1 and len(cells) > 1 and _mostly_numbers(cells, some=True)
-        )
-        if any(len(cells) >= usual - 1 and _mostly_numbers(cells, some=True) for cells in split)
-        else 0
+            if len(cells) >= max(2, usual - 1) and _mostly_numbers(cells, some=True)
+        ),
+        0,
     )
     above = first - 1
     while above >= 0 and not any(cell.strip() for cell in split[above]):
         above -= 1
-    if above >= 0 and len(split[above]) >= usual - 1 and not _mostly_numbers(split[above]):
-        return above
-    return first
+    if above < 0 or len(split[above]) < usual - 1 or _mostly_numbers(split[above]):
+        return first
+    names = above - 1
+    if (
+        names >= 0
+        and len(split[names]) == len(split[above])
+        and all(len(cell.strip()) <= _LONGEST_UNIT for cell in split[above])
+        and sum(map(len, split[names])) > sum(map(len, split[above]))
+    ):
+        return names  # a line of units stands between the names and the rows
+    return above
 
 
 def _mostly_numbers(cells: Sequence[str], *, some: bool = False) -> bool:

@@ -264,11 +264,11 @@ def _electrolyte(properties: PybammProperties, scale: PropertyScale, fits: dict[
     core = (salt >= ELECTROLYTE_CORE[0]) & (salt <= ELECTROLYTE_CORE[1])
     near = np.abs(salt / scale.concentration - 1.0) <= 0.2
     wide = (salt >= 100.0) & (salt <= 3500.0)
-    # Diffusivity acts everywhere; the others act at the mean concentration, which hardly moves.
+    # Diffusivity and transference act everywhere; the others act at the mean concentration, which hardly moves.
     usual = (temperature >= _COLD) & (temperature <= _HOT)
-    relaxed = np.where(usual, 1.0, 0.2)  # some laws have a pole not far below
+    relaxed = np.where(usual, 1.0, 0.02)  # some laws have a pole not far below, and some polynomials grow apart
     everywhere = np.where(core, 1.0, np.where(wide, 0.2, 0.02)) * relaxed
-    at_mean = np.where(near, 20.0, np.where(core, 1.0, 0.02)) * relaxed
+    at_mean = np.where(near, 5.0, np.where(core, 1.0, 0.02)) * relaxed
     coefficients = {}
     for field, symbol, is_logarithm in (
         ("electrolyte_diffusivity", "D_e", True),
@@ -287,7 +287,7 @@ def _electrolyte(properties: PybammProperties, scale: PropertyScale, fits: dict[
             )
         size = 1.0 if is_logarithm else np.maximum(np.abs(values), 0.1)
         wanted = np.log(values) if is_logarithm else values
-        importance = (everywhere if symbol == "D_e" else at_mean) / size
+        importance = (everywhere if symbol in {"D_e", "t_plus"} else at_mean) / size
         coefficients[field], errors = fit_property(scale, salt, temperature, wanted, importance=importance)
         left = np.abs(errors) / size
         missed = float(left[(core if symbol == "D_e" else near) & usual].max())

@@ -23,7 +23,7 @@ __all__ = ["hash_cell_model", "load_cell_model", "store_cell_model"]
 
 _logger = logging.getLogger(__name__)
 
-_FORMAT = 5  # raise it when fits or this file's layout change
+_FORMAT = 6  # raise it when fits or this file's layout change
 _PARTS = {"negative": ElectrodeModel, "positive": ElectrodeModel, "thermal": ThermalModel}
 
 

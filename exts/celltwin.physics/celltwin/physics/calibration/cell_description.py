@@ -45,6 +45,8 @@ class ChemistryWindow:
         Usual cut-off voltages [V].
     middle_voltage : tuple of float
         Range of the open-circuit voltage at half charge [V].
+    span_voltage : tuple of float
+        Range of the open-circuit voltage's fall from 80 to 20 % of charge [V].
     density : float
         Mass of a cell over its outer volume [kg/m^3].
     """
@@ -52,19 +54,20 @@ class ChemistryWindow:
     lower_voltage: float
     upper_voltage: float
     middle_voltage: tuple[float, float]
+    span_voltage: tuple[float, float]
     density: float
 
 
 CELL_CHEMISTRIES: dict[str, ChemistryWindow] = {
-    "NMC-graphite": ChemistryWindow(2.5, 4.2, (3.55, 3.85), 2650.0),
-    "NMC-graphite-SiOx": ChemistryWindow(2.5, 4.2, (3.50, 3.80), 2800.0),
-    "NCA-graphite": ChemistryWindow(2.5, 4.2, (3.50, 3.80), 2700.0),
-    "NCA-graphite-SiOx": ChemistryWindow(2.5, 4.2, (3.45, 3.80), 2750.0),
-    "LCO-graphite": ChemistryWindow(3.0, 4.2, (3.75, 3.95), 2600.0),
-    "LMO-graphite": ChemistryWindow(2.5, 4.2, (3.80, 4.05), 2200.0),
-    "LFP-graphite": ChemistryWindow(2.0, 3.65, (3.24, 3.36), 2250.0),
-    "NMC-LTO": ChemistryWindow(1.5, 2.8, (2.15, 2.45), 2300.0),
-    "LFP-LTO": ChemistryWindow(1.0, 2.2, (1.80, 1.92), 2200.0),
+    "NMC-graphite": ChemistryWindow(2.5, 4.2, (3.62, 3.82), (0.30, 0.62), 2650.0),
+    "NMC-graphite-SiOx": ChemistryWindow(2.5, 4.2, (3.58, 3.80), (0.45, 0.72), 2800.0),
+    "NCA-graphite": ChemistryWindow(2.5, 4.2, (3.58, 3.75), (0.42, 0.70), 2700.0),
+    "NCA-graphite-SiOx": ChemistryWindow(2.5, 4.2, (3.55, 3.75), (0.45, 0.75), 2750.0),
+    "LCO-graphite": ChemistryWindow(3.0, 4.2, (3.72, 3.92), (0.14, 0.36), 2600.0),
+    "LMO-graphite": ChemistryWindow(2.5, 4.2, (3.78, 4.02), (0.10, 0.45), 2200.0),
+    "LFP-graphite": ChemistryWindow(2.0, 3.65, (3.22, 3.36), (0.02, 0.17), 2250.0),
+    "NMC-LTO": ChemistryWindow(1.5, 2.8, (2.12, 2.45), (0.20, 0.55), 2300.0),
+    "LFP-LTO": ChemistryWindow(1.0, 2.2, (1.80, 1.92), (0.00, 0.12), 2200.0),
 }
 """Known chemistries: positive electrode, then negative."""
 

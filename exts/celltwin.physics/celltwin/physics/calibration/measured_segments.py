@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from celltwin.core import SECONDS_PER_HOUR, Array
 
-from .measured_columns import CellColumns, build_curve, cut_rows
+from .measured_clipping import clipped_rows, stuck_rows
+from .measured_columns import CellColumns, build_curve, cut_rows, leave_out
 from .measured_curve import CurveSource, MeasuredCurve
 from .measured_rates import rate_name
 
@@ -166,6 +167,8 @@ def cut_curves(
         name = _name(segment, segments, columns.current, capacity) + label
         names[name] = names.get(name, 0) + 1
         part = cut_rows(columns, start, segment.stop)
+        if segment.kind == "discharge":
+            part = _without_repeated(part)
         whole = part.rows == columns.rows
         curves.append(
             build_curve(
@@ -187,6 +190,14 @@ def cut_curves(
         ):
             unused[SHORT] -= 1  # the row at rest that the curve begins with
     return CutRecord(curves=tuple(curves), unused={reason: count for reason, count in unused.items() if count > 0})
+
+
+def _without_repeated(part: CellColumns) -> CellColumns:
+    """Return a discharge whose rows of a clipped or stuck voltage are not scored."""
+    steady = np.abs(part.current) > 0.9 * float(np.quantile(np.abs(part.current), 0.9))
+    clipped = clipped_rows(part.voltage) & steady
+    part = leave_out(part, clipped, "voltage is clipped")
+    return leave_out(part, stuck_rows(part.voltage) & steady & ~clipped, "voltage is stuck")
 
 
 def _signs(current: Array, threshold: float) -> NDArray[np.int8]:

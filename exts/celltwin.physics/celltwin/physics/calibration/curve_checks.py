@@ -1,0 +1,455 @@
+"""What may be wrong with measured curves before anything is fitted to them, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from celltwin.core import ZERO_CELSIUS, Array
+
+from .cell_description import CellDescription
+from .curve_checks_chemistry import check_chemistry
+from .curve_checks_finding import CurveFinding, FindingLevel
+from .curve_checks_sign import find_current_sign
+from .measured_clipping import clipped_rows
+from .measured_curve import MeasuredCurve, MeasuredSet, MeasurementError
+from .measured_segments import rest_threshold
+
+__all__ = [
+    "check_curve",
+    "check_measured_set",
+    "require_usable",
+]
+
+_GAP_STEPS, _GAP_SHARE = 10.0, 0.01  # times the usual step, and of the duration
+_GAP_LONG_STEPS = 3.0  # times the steps of a record that is sampled more slowly where little happens
+_GAP_CHARGE_DOUBTFUL, _GAP_CHARGE_REFUSED = 0.02, 0.2  # of the charge of the curve
+_COLDEST, _HOTTEST = 230.0, 400.0  # [K] a cell under test may have
+_STRANGE_OFFSET = 5.0  # [K] between cell and surroundings before a load
+_SCORED_DOUBTFUL = 0.8  # share of the rows
+_SAME_RATE = 1.3  # rates within this factor tell the same
+_COARSE_VOLTAGE, _COARSE_TEMPERATURE = 5e-3, 0.3  # [V], [K]
+_FINE_TEMPERATURE, _CLIPPED_SHARE = 0.08, 0.05  # [K], of the rows
+_FEWEST_ROWS = 30
+_COMPLETE = 0.05  # [V] above the lower cut-off that a discharge may stop at
+_FULL = 0.12  # [V] below the upper cut-off that a full cell at rest may have
+
+
+def check_curve(curve: MeasuredCurve, description: CellDescription | None = None) -> tuple[CurveFinding, ...]:
+    """Return what is wrong or doubtful about one curve.
+
+    Parameters
+    ----------
+    curve : MeasuredCurve
+        As read.
+    description : CellDescription, optional
+        The cell that it is said to be of; checks on capacity and voltages need it.
+    """
+    if not curve.scored.any():
+        return (
+            _finding(
+                FindingLevel.DOUBTFUL,
+                "rows",
+                curve,
+                "has no row that can be scored: only its current can be used",
+                "Give a record with a voltage",
+            ),
+        )
+    findings = [
+        *_check_sign(curve),
+        *_check_voltage_unit(curve, description),
+        *_check_temperature(curve),
+        *_check_rows(curve),
+        *_check_gaps(curve),
+    ]
+    if description is not None and not any(finding.check == "voltage unit" for finding in findings):
+        findings += _check_charge(curve, description)
+        findings += _check_window(curve, description)
+    return tuple(findings)
+
+
+def check_measured_set(measured: MeasuredSet, description: CellDescription | None = None) -> tuple[CurveFinding, ...]:
+    """Return what is wrong or doubtful about the curves of a cell, alone and together.
+
+    Parameters
+    ----------
+    measured : MeasuredSet
+        As read.
+    description : CellDescription, optional
+        The cell that they are said to be of.
+
+    Returns
+    -------
+    tuple of CurveFinding
+        Refused ones first. Where several curves have the same fault, one finding names them all, with the numbers of
+        the first.
+    """
+    findings = [finding for curve in measured.curves for finding in check_curve(curve, description)]
+    discharges = [curve for curve in measured.curves if curve.kind == "discharge" and curve.scored.any()]
+    rates = sorted(abs(curve.mean_current) for curve in discharges)
+    if not any(curve.scored.any() and curve.kind != "rest" for curve in measured.curves):
+        findings.append(
+            CurveFinding(
+                level=FindingLevel.REFUSED,
+                check="rates",
+                curve="",
+                message=f"cell {measured.cell} has no curve under current that can be scored",
+                remedy="Give at least one discharge",
+            )
+        )
+    elif rates and rates[-1] < _SAME_RATE * rates[0]:
+        findings.append(
+            CurveFinding(
+                level=FindingLevel.DOUBTFUL,
+                check="rates",
+                curve="",
+                message=f"cell {measured.cell} is discharged at a single rate, {discharges[0].name}: resistance, "
+                "kinetics and diffusion cannot be told apart by it",
+                remedy="Add a discharge at another rate, at best one of C/10 or slower and one of 2C or faster",
+            )
+        )
+    if discharges and all(curve.temperature is None for curve in discharges):
+        findings.append(
+            CurveFinding(
+                level=FindingLevel.DOUBTFUL,
+                check="temperature",
+                curve="",
+                message=f"cell {measured.cell} has no temperature in any discharge: heat transfer, heat capacity and "
+                "activation energies stay at their prior values",
+                remedy="Record the temperature of the cell's surface, or calibrate the voltage alone",
+            )
+        )
+    if description is not None and not any(
+        finding.level is FindingLevel.REFUSED and finding.check in ("current sign", "voltage unit")
+        for finding in findings
+    ):
+        findings += check_chemistry(discharges, description)
+    order = list(FindingLevel)
+    return tuple(sorted(_grouped(findings), key=lambda finding: order.index(finding.level)))
+
+
+def _grouped(findings: Sequence[CurveFinding]) -> list[CurveFinding]:
+    """Return the findings with those of one check and remedy joined: the first one's numbers, all curves' names."""
+    groups: dict[tuple[str, str, str], list[CurveFinding]] = {}
+    for finding in findings:
+        groups.setdefault((finding.level, finding.check, finding.remedy), []).append(finding)
+    result = []
+    for first, *others in groups.values():
+        message = first.message
+        if others:
+            message += f" (likewise {', '.join(other.curve for other in others)})"
+        result.append(replace(first, message=message, curve=", ".join(item.curve for item in (first, *others))))
+    return result
+
+
+def require_usable(findings: Sequence[CurveFinding]) -> None:
+    """Raise MeasurementError for the first finding that no calibration may pass over, naming how many there are."""
+    refused = [finding for finding in findings if finding.level is FindingLevel.REFUSED]
+    if not refused:
+        return
+    first = refused[0]
+    more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
+    raise MeasurementError(first.message + more, where=first.path or None, remedy=first.remedy)
+
+
+def _finding(level: FindingLevel, check: str, curve: MeasuredCurve, message: str, remedy: str) -> CurveFinding:
+    return CurveFinding(
+        level=level,
+        check=check,
+        curve=curve.name,
+        message=f"curve {curve.name} {message}",
+        remedy=remedy,
+        path=curve.source.path,
+    )
+
+
+def _check_sign(curve: MeasuredCurve) -> list[CurveFinding]:
+    voltage = np.where(curve.scored, curve.voltage, np.nan)
+    sign = find_current_sign(curve.time, curve.current, voltage)
+    if sign >= 0:
+        return []
+    return [
+        _finding(
+            FindingLevel.REFUSED,
+            "current sign",
+            curve,
+            "has a voltage that rises where its current is said to discharge and falls where it is said to charge",
+            'The current has the other sign: write current_sign = "charge positive" (or the other) in the mapping file',
+        )
+    ]
+
+
+def _check_voltage_unit(curve: MeasuredCurve, description: CellDescription | None) -> list[CurveFinding]:
+    median = float(np.median(curve.voltage[curve.scored]))
+    if 0.8 <= median <= 5.2:
+        return []
+    if 800.0 <= median <= 5200.0:
+        what, remedy = f"a median voltage of {median:.4g} V, a thousand times that of a cell", 'Its unit is "mV"'
+    elif 0.8e-3 <= median <= 5.2e-3:
+        what = f"a median voltage of {median:.4g} V, a thousandth of that of a cell"
+        remedy = 'Its unit is "V", not "mV"'
+    elif median > 5.2:
+        one = 0.5 * (description.lower_voltage + description.upper_voltage) if description else 3.6
+        what = f"a median voltage of {median:.4g} V, that of about {max(2, round(median / one))} cells in series"
+        remedy = "Give the voltage of one cell, or divide it by the number of cells in series"
+    else:
+        what, remedy = f"a median voltage of {median:.4g} V, that of no lithium-ion cell", "Check column and unit"
+    return [_finding(FindingLevel.REFUSED, "voltage unit", curve, f"has {what}", remedy)]
+
+
+def _check_temperature(curve: MeasuredCurve) -> list[CurveFinding]:
+    findings: list[CurveFinding] = []
+    for name, values in (("cell", curve.temperature), ("surroundings", curve.ambient)):
+        if values is None:
+            continue
+        low, high = float(np.min(values)), float(np.max(values))
+        if low >= _COLDEST and high <= _HOTTEST:
+            continue
+        if low > _COLDEST + ZERO_CELSIUS - 40.0:
+            remedy = 'The file has kelvin: write unit = "K" for this column'
+        elif high < 150.0:
+            remedy = 'The file has degrees Celsius: write unit = "degC" for this column'
+        else:
+            remedy = "Check the unit of the column, and whether a sensor came off"
+        findings.append(
+            _finding(
+                FindingLevel.REFUSED,
+                "temperature unit",
+                curve,
+                f"has temperatures of the {name} from {low:.1f} to {high:.1f} K "
+                f"({low - ZERO_CELSIUS:.1f} to {high - ZERO_CELSIUS:.1f} degC)",
+                remedy,
+            )
+        )
+    if curve.temperature is None:
+        if curve.kind != "rest":
+            findings.append(
+                _finding(
+                    FindingLevel.NOTE,
+                    "temperature",
+                    curve,
+                    "has no temperature of the cell: it is not scored for temperature",
+                    "Record the temperature of the cell's surface where you can",
+                )
+            )
+        return findings
+    if findings:
+        return findings
+    offset = float(curve.temperature[0] - curve.ambient[0])
+    if curve.kind == "discharge" and abs(offset) > _STRANGE_OFFSET:
+        findings.append(
+            _finding(
+                FindingLevel.DOUBTFUL,
+                "temperature",
+                curve,
+                f"begins {offset:+.1f} K from its surroundings",
+                "Check which sensor is which, and let the cell rest until it has the temperature of the chamber",
+            )
+        )
+    findings += _check_held(curve, curve.temperature)
+    top = clipped_rows(curve.temperature) & (curve.temperature == np.max(curve.temperature))
+    if curve.kind == "discharge" and curve.temperature_noise < _FINE_TEMPERATURE and np.mean(top) > _CLIPPED_SHARE:
+        findings.append(
+            _finding(
+                FindingLevel.DOUBTFUL,
+                "temperature",
+                curve,
+                f"repeats its highest temperature, {np.max(curve.temperature) - ZERO_CELSIUS:.2f} degC, in "
+                f"{np.count_nonzero(top)} rows: the sensor's range may end there",
+                "Check the range of the sensor",
+            )
+        )
+    return findings
+
+
+def _check_held(curve: MeasuredCurve, temperature: Array) -> list[CurveFinding]:
+    """Return a finding where a cell that is hotter than its surroundings does not cool at rest."""
+    if curve.kind != "rest" or curve.time[-1] < 600.0:
+        return []
+    excess = float(temperature[0] - curve.ambient[0])
+    if abs(excess) < 3.0 or float(np.ptp(temperature)) > 0.2 * abs(excess):
+        return []
+    return [
+        _finding(
+            FindingLevel.DOUBTFUL,
+            "temperature",
+            curve,
+            f"keeps {excess:+.1f} K to its surroundings through {curve.time[-1] / 60.0:.0f} minutes at rest: the file "
+            "repeats an old value",
+            "Leave the temperature of the rests out",
+        )
+    ]
+
+
+def _check_rows(curve: MeasuredCurve) -> list[CurveFinding]:
+    findings = []
+    scored = int(np.count_nonzero(curve.scored))
+    if scored < _FEWEST_ROWS:
+        findings.append(
+            _finding(
+                FindingLevel.DOUBTFUL,
+                "rows",
+                curve,
+                f"has {scored} rows to score",
+                f"Record at least {_FEWEST_ROWS} rows, at best some hundreds",
+            )
+        )
+    share = curve.source.used / max(1, curve.source.rows)
+    if share < _SCORED_DOUBTFUL:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in curve.source.left_out.items())
+        findings.append(
+            _finding(
+                FindingLevel.DOUBTFUL,
+                "rows",
+                curve,
+                f"loses {curve.source.rows - curve.source.used} of {curve.source.rows} rows: {reasons}",
+                "Look at these rows in the file; record them again where the instrument failed",
+            )
+        )
+    if curve.source.digitised:
+        findings.append(
+            _finding(
+                FindingLevel.NOTE,
+                "digitised",
+                curve,
+                f"is digitised from a figure: {1e3 * curve.voltage_noise:.1f} mV, {curve.temperature_noise:.3f} K and "
+                f"{curve.time_uncertainty:.0f} s a pixel or edge",
+                "Say so wherever a figure of this curve is used; ask its authors for the numbers",
+            )
+        )
+    if curve.voltage_noise > _COARSE_VOLTAGE:
+        findings.append(
+            _finding(
+                FindingLevel.DOUBTFUL,
+                "voltage noise",
+                curve,
+                f"has a voltage known to {1e3 * curve.voltage_noise:.1f} mV",
+                "Export more digits, or use a better instrument",
+            )
+        )
+    if curve.temperature is not None and curve.temperature_noise > _COARSE_TEMPERATURE:
+        findings.append(
+            _finding(
+                FindingLevel.NOTE,
+                "temperature noise",
+                curve,
+                f"has a temperature known to {curve.temperature_noise:.2f} K",
+                "Export more digits where the sensor has them",
+            )
+        )
+    return findings
+
+
+def _check_gaps(curve: MeasuredCurve) -> list[CurveFinding]:
+    steps = np.diff(curve.time)
+    threshold = rest_threshold(curve.current)
+    loaded = (np.abs(curve.current[1:]) > threshold) & (np.abs(curve.current[:-1]) > threshold)
+    usual = max(_GAP_STEPS * float(np.median(steps)), _GAP_LONG_STEPS * float(np.quantile(steps, 0.95)))
+    gaps = loaded & (steps > max(usual, _GAP_SHARE * float(curve.time[-1])))
+    if not gaps.any():
+        return []
+    moved = np.abs(0.5 * (curve.current[1:] + curve.current[:-1])) * steps
+    share = float(np.sum(moved[gaps]) / max(np.sum(moved), 1e-300))
+    longest = int(np.argmax(np.where(gaps, steps, 0.0)))
+    level = FindingLevel.NOTE
+    if share > _GAP_CHARGE_DOUBTFUL:
+        level = FindingLevel.DOUBTFUL
+    if share > _GAP_CHARGE_REFUSED:
+        level = FindingLevel.REFUSED
+    return [
+        _finding(
+            level,
+            "gaps",
+            curve,
+            f"has {np.count_nonzero(gaps)} gaps under current, the longest of {steps[longest]:.0f} s from "
+            f"{curve.time[longest]:.0f} s on; {100.0 * share:.1f} % of the charge flows in them",
+            "Give the whole record, or cut the curve before the gap",
+        )
+    ]
+
+
+def _check_charge(curve: MeasuredCurve, description: CellDescription) -> list[CurveFinding]:
+    if curve.kind != "discharge":
+        return []
+    ratio = curve.charge / description.capacity
+    said = f"draws {curve.charge:.4g} A.h from a cell of {description.capacity:g} A.h"
+    for factor, remedy in (
+        (1e3, 'The current is in milliamperes (write unit = "mA") or the time in milliseconds (unit = "ms")'),
+        (1e-3, "The current is in amperes, not milliamperes, or the capacity was given in mA.h"),
+        (1.0 / 3600.0, 'The time is in hours: write unit = "h"'),
+        (1.0 / 60.0, 'The time is in minutes: write unit = "min"'),
+        (3600.0, 'The time is in seconds already: write unit = "s"'),
+    ):
+        if 0.3 * factor < ratio < 1.4 * factor:
+            return [_finding(FindingLevel.REFUSED, "current unit", curve, said, remedy)]
+    if ratio > 1.35:
+        return [
+            _finding(
+                FindingLevel.REFUSED,
+                "capacity",
+                curve,
+                said,
+                "Check the capacity in the description, and how many cells share the current",
+            )
+        ]
+    if ratio > 1.15:
+        return [_finding(FindingLevel.DOUBTFUL, "capacity", curve, said, "Check the capacity in the description")]
+    if ratio < 0.5 and not _stops_early(curve, description):
+        return [
+            _finding(
+                FindingLevel.DOUBTFUL,
+                "capacity",
+                curve,
+                f"{said}, down to {curve.voltage[curve.scored][-1]:.2f} V",
+                "Check the capacity in the description and whether the cell was full; an aged cell needs its own",
+            )
+        ]
+    return []
+
+
+def _stops_early(curve: MeasuredCurve, description: CellDescription) -> bool:
+    return float(curve.voltage[curve.scored][-1]) > description.lower_voltage + _COMPLETE
+
+
+def _check_window(curve: MeasuredCurve, description: CellDescription) -> list[CurveFinding]:
+    findings = []
+    voltage = curve.voltage[curve.scored]
+    low, high = float(np.min(voltage)), float(np.max(voltage))
+    if high > description.upper_voltage + 0.06 or low < description.lower_voltage - 0.15:
+        findings.append(
+            _finding(
+                FindingLevel.REFUSED,
+                "voltage window",
+                curve,
+                f"runs from {high:.3f} to {low:.3f} V, beyond the cell's {description.upper_voltage:g} to "
+                f"{description.lower_voltage:g} V",
+                "Check the chemistry and the cut-off voltages in the description",
+            )
+        )
+        return findings
+    if curve.kind != "discharge":
+        return findings
+    if _stops_early(curve, description):
+        findings.append(
+            _finding(
+                FindingLevel.DOUBTFUL,
+                "incomplete",
+                curve,
+                f"stops at {voltage[-1]:.3f} V, not at {description.lower_voltage:g} V: what limits the end of a "
+                "discharge is not seen",
+                "Discharge to the lower cut-off, or give the cut-off that was used as lower_voltage",
+            )
+        )
+    if curve.rest_voltage is not None and curve.rest_voltage < description.upper_voltage - _FULL:
+        findings.append(
+            _finding(
+                FindingLevel.DOUBTFUL,
+                "incomplete",
+                curve,
+                f"begins at {curve.rest_voltage:.3f} V at rest: the cell was not full",
+                "Charge at constant voltage before, or let the initial state of charge be free",
+            )
+        )
+    return findings

@@ -7,10 +7,13 @@ from numpy.typing import NDArray
 
 from celltwin.core import Array
 
+from .measured_noise import column_resolution
+
 __all__ = ["clipped_rows", "stuck_rows"]
 
 _CLIPPED_LEAST, _CLIPPED_TIMES = 5, 5.0  # rows; times the usual longest repetition
 _STUCK_LEAST, _STUCK_TIMES = 20, 10.0
+_LEAP_STEPS = 5.0  # of the column's resolution
 _FEWEST_LEVELS = 20  # distinct values below which repetition is the column's resolution
 
 
@@ -31,7 +34,10 @@ def clipped_rows(values: Array) -> NDArray[np.bool_]:
 
 
 def stuck_rows(values: Array) -> NDArray[np.bool_]:
-    """Return the rows that repeat any value of a column, very much more often than others repeat."""
+    """Return the rows that repeat any value of a column, very much more often than others repeat, and then leap.
+
+    A plateau that is flatter than the column's resolution goes on by one step; a recorder that had stopped leaps.
+    """
     return _repeated(values, _STUCK_LEAST, _STUCK_TIMES, extremes=False)
 
 
@@ -44,7 +50,12 @@ def _repeated(values: Array, least: int, times: float, *, extremes: bool) -> NDA
     lengths = np.diff(edges)
     limit = max(float(least), times * float(np.quantile(lengths, 0.95)))
     low, high = float(np.min(known)), float(np.max(known))
+    leap = _LEAP_STEPS * column_resolution(values)
     for start, length in zip(edges[:-1].tolist(), lengths.tolist(), strict=True):
-        if length > limit and (not extremes or values[start] in (low, high)):
+        if length <= limit:
+            continue
+        stop = start + length
+        leaps = stop >= values.size or not abs(values[stop] - values[start]) <= leap
+        if values[start] in (low, high) if extremes else leaps:
             found[start + 1 : start + length] = True
     return found

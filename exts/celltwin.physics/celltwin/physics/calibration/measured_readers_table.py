@@ -8,14 +8,13 @@ import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from celltwin.core import Array, recognise_times, time_reader, unit_conversion
 
 from .curve_checks_sign import find_current_sign
-from .measured_columns import CellColumns, clean_columns
+from .measured_columns import CellColumns, as_columns, clean_columns
 from .measured_curve import CurveSource, MeasurementError
 from .measured_readers_mapping import QUANTITIES, TIME_TEXTS, ColumnRule, TableMapping, guess_mapping
 from .measured_readers_sheet import read_sheet
@@ -79,7 +78,7 @@ def read_table_columns(table: TextTable, mapping: TableMapping) -> tuple[CellCol
     MeasurementError
         If a column is missing or holds no numbers.
     """
-    values: dict[str, Any] = {quantity: _quantity(table, quantity, rule) for quantity, rule in mapping.columns.items()}
+    values = {quantity: _quantity(table, quantity, rule) for quantity, rule in mapping.columns.items()}
     for quantity in ("time", "current", "voltage"):
         if not np.isfinite(values[quantity]).any():
             raise MeasurementError(
@@ -87,7 +86,8 @@ def read_table_columns(table: TextTable, mapping: TableMapping) -> tuple[CellCol
                 where=table.path,
                 remedy=f"Check the decimal mark (read as {table.decimal!r}) and the delimiter",
             )
-    columns = clean_columns(CellColumns(scored=np.ones(values["time"].size, dtype=np.bool_), **values), table.path)
+    arrays: dict[str, Array] = {name: values[name] for name in values if name not in ("time", "current", "voltage")}
+    columns = clean_columns(as_columns(values["time"], values["current"], values["voltage"], **arrays), table.path)
     assumptions = mapping.notes
     sign = {"discharge positive": 1, "charge positive": -1}.get(mapping.current_sign)
     if sign is None:

@@ -152,11 +152,13 @@ def cut_curves(
     curves: list[MeasuredCurve] = []
     unused: dict[str, int] = {}
     names: dict[str, int] = {}
+    left = ""  # why the last segment is no curve
     for number, segment in enumerate(segments):
         short = segment.stop - segment.start < _SHORTEST_CURVE
         if short or segment.kind not in kinds:
             reason = SHORT if short else f"{segment.kind}, not asked for"
             unused[reason] = unused.get(reason, 0) + cut_rows(columns, segment.start, segment.stop).rows
+            left = reason
             continue
         start, rest_voltage = segment.start, None
         if segment.kind in ("discharge", "charge") and number and segments[number - 1].kind == "rest":
@@ -183,12 +185,9 @@ def cut_curves(
                 assumptions=assumptions,
             )
         )
-        if (
-            start < segment.start
-            and number
-            and segments[number - 1].stop - segments[number - 1].start < _SHORTEST_CURVE
-        ):
-            unused[SHORT] -= 1  # the row at rest that the curve begins with
+        if start < segment.start and left:
+            unused[left] -= 1  # the row at rest that the curve begins with
+        left = ""
     return CutRecord(curves=tuple(curves), unused={reason: count for reason, count in unused.items() if count > 0})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from tools.bench.pack_speed import array_bytes
 
 if TYPE_CHECKING:
     from celltwin.physics.engine import PackEngine
+    from celltwin.physics.engine.launching import RecordedLaunch
 
 __all__ = ["KernelTime", "StepProfile", "measure_bandwidth", "profile_step"]
 
@@ -100,7 +101,7 @@ def profile_step(engine: PackEngine, current: Array) -> StepProfile:
     begun = clock()
     engine.advance(drive, step * current.size)
     whole = (clock() - begun) / current.size
-    with _counted_launches(timed=on_cpu) as counted:
+    with _counted_launches(engine, timed=on_cpu) as counted:
         times = {} if on_cpu else _device_times(engine, drive, step * current.size)
         if on_cpu:
             engine.advance(drive, step * current.size)
@@ -152,27 +153,32 @@ def measure_bandwidth(device: str, size: int) -> float:
 
 
 @contextmanager
-def _counted_launches(*, timed: bool) -> Iterator[dict[str, list[float]]]:
+def _counted_launches(engine: PackEngine, *, timed: bool) -> Iterator[dict[str, list[float]]]:
     """Count every repeated launch, its time where it ends with the call, and its arrays, by the kernel's name."""
-    import warp as wp
-
     counted: dict[str, list[float]] = {}
-    plain = wp.Launch.launch
+    recorded = list(engine.steps.launches())
+    plain = [launch.launch for launch in recorded]
 
-    def launch(self: Any, *arguments: Any, **named: Any) -> None:
-        begun = time.thread_time()
-        plain(self, *arguments, **named)
-        taken = time.thread_time() - begun if timed else 0.0
-        entry = counted.setdefault(self.kernel.key.rsplit("__", 1)[-1], [0.0, 0.0, 0.0])
-        entry[0] += 1.0
-        entry[1] += taken
-        entry[2] += _bytes(getattr(self, "fwd_args", None) or ())
+    def counting(launch: RecordedLaunch) -> Callable[[], None]:
+        entry = counted.setdefault(launch.kernel.key.rsplit("__", 1)[-1], [0.0, 0.0, 0.0])
+        moved, native = _bytes(getattr(launch.command, "fwd_args", None) or ()), launch.launch
 
-    wp.Launch.launch = launch
+        def launch_and_count() -> None:
+            begun = time.thread_time()
+            native()
+            entry[0] += 1.0
+            entry[1] += time.thread_time() - begun if timed else 0.0
+            entry[2] += moved
+
+        return launch_and_count
+
+    for launch in recorded:
+        launch.launch = counting(launch)
     try:
         yield counted
     finally:
-        wp.Launch.launch = plain
+        for launch, native in zip(recorded, plain, strict=True):
+            launch.launch = native
 
 
 def _bytes(arguments: Any) -> float:

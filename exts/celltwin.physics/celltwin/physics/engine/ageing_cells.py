@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from celltwin.core import Array
 
 from .ageing import AgeingModel
@@ -45,7 +47,8 @@ class CellAgeing:
         capacity_scale : ndarray of shape (n_cells,)
             Capacity of each cell over that of the type [-].
         """
-        field = CellField(self.grid, rows=len(AGEING_ROWS), fill=1.0)
+        new = new_ageing_state(self.model, self.cell, np.ones(1)).rows()[:, 0]
+        field = CellField(self.grid, rows=len(AGEING_ROWS), fill=new)
         self.write(field, new_ageing_state(self.model, self.cell, capacity_scale))
         return field
 

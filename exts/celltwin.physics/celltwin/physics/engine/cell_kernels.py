@@ -165,13 +165,11 @@ def make_cell_kernels(
             - linear[14, bundle]
         )
         salt_end = linear[15, bundle] + wp.cw_mul(linear[16, bundle], current)
-        left = wp.min(wp.min(s_n, vector(one) - s_p) * inverse_lithium, salt_end * inverse_salt)
-        if wp.min(left) < one:
-            loss_n, rise_n = exhausted(s_n, linear[1, bundle], inverse_lithium)
-            loss_p, rise_p = exhausted(vector(one) - s_p, -linear[3, bundle], inverse_lithium)
-            loss_c, rise_c = exhausted(salt_end, linear[16, bundle], inverse_salt)
-            voltage = voltage - (loss_n + loss_p + loss_c)
-            slope = slope + (rise_n + rise_p + rise_c)
+        loss_n, rise_n = exhausted(s_n, linear[1, bundle], inverse_lithium)
+        loss_p, rise_p = exhausted(vector(one) - s_p, -linear[3, bundle], inverse_lithium)
+        loss_c, rise_c = exhausted(salt_end, linear[16, bundle], inverse_salt)
+        voltage = voltage - (loss_n + loss_p + loss_c)
+        slope = slope + (rise_n + rise_p + rise_c)
         return voltage, slope
 
     @wp.func

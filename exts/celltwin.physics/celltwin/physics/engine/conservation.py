@@ -56,7 +56,7 @@ class EnergyBalance:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Ledger:
-    """Sums and stocks at the time that a balance was opened; cells in pack order."""
+    """Sums and stocks at the time that a balance was opened; cells as they lie in memory."""
 
     sums: Array
     temperature: Array
@@ -72,8 +72,8 @@ def read_balance(physics: PackPhysics) -> EnergyBalance:
 def open_ledger(physics: PackPhysics, state: PackState) -> Ledger:
     """Return the sums and stocks of now."""
     return Ledger(
-        sums=np.array(physics.energy.read()),
-        temperature=np.array(state.common.temperature.read()),
+        sums=np.array(physics.energy.laid()),
+        temperature=np.array(state.common.temperature.laid()),
         stocks=physics.lithium(state),
     )
 
@@ -99,30 +99,32 @@ def check_conservation(physics: PackPhysics, state: PackState, ledger: Ledger, i
     """
     capacity = physics.grid.parallel / physics.groups.inverse_capacity.read()
     _require(imbalance <= _CURRENT * capacity, imbalance, physics.group_id, "of current is made or lost", "A")
-    passed = physics.energy.read() - ledger.sums
-    rows = dict(zip(ENERGY_ROWS, passed, strict=True))
+    passed = dict(zip(ENERGY_ROWS, physics.energy.laid() - ledger.sums, strict=True))
+    heat_capacity = physics.constants.heat_capacity.laid()
     thermal = physics.model.thermal
-    warming = state.common.temperature.read() - physics.model.reference_temperature
+    warming = state.common.temperature.laid() - physics.model.reference_temperature
     before = ledger.temperature - physics.model.reference_temperature
     held = warming - before
     for power, factor in enumerate(thermal.heat_capacity_temperature, start=2):
-        held = held + factor * (warming**power - before**power) / power
-    stored = physics.network.heat_capacity * held
-    traffic = sum(np.abs(rows[name]) for name in ("generated", "to_coolant", "to_ambient", "conducted", "kept"))
+        if factor:
+            held = held + factor * (warming**power - before**power) / power
+    gap = np.abs(passed["kept"] - heat_capacity * held)
+    traffic = np.zeros(gap.shape)
+    for name in ("generated", "to_coolant", "to_ambient", "conducted", "kept"):
+        traffic += np.abs(passed[name])
     share = _VARIABLE_CAPACITY if any(thermal.heat_capacity_temperature) else _ENERGY
-    gap = np.abs(rows["kept"] - stored)
-    _require(
-        gap <= share * traffic + 1e-6 * physics.network.heat_capacity,
-        gap,
-        physics.cell_id,
-        "of heat is made or lost",
-        "J",
-    )
-    flows = physics.lithium_flows(rows["charge"], rows["side_charge"])
+    _require_cells(physics, gap <= share * traffic + 1e-6 * heat_capacity, gap, "of heat is made or lost", "J")
+    flows = physics.lithium_flows(passed["charge"], passed["side_charge"])
     for now, earlier, flow in zip(physics.lithium(state), ledger.stocks, flows, strict=True):
         missing = np.abs(now - earlier - flow)
-        allowed = _LITHIUM * (np.abs(earlier) + np.abs(rows["charge"])) + 1e-9
-        _require(missing <= allowed, missing, physics.cell_id, "of lithium is made or lost", "A.s")
+        allowed = _LITHIUM * (np.abs(earlier) + np.abs(passed["charge"])) + 1e-9
+        _require_cells(physics, missing <= allowed, missing, "of lithium is made or lost", "A.s")
+
+
+def _require_cells(physics: PackPhysics, fine: NDArray[np.bool_], amounts: Array, what: str, unit: str) -> None:
+    if not fine.all():  # only then put cells in order, without those that fill up
+        order = physics.grid.in_order
+        _require(order(fine.astype(np.float64)) > 0.0, order(amounts), physics.cell_id, what, unit)
 
 
 def _require(fine: NDArray[np.bool_], amounts: Array, name: Callable[[int], str], what: str, unit: str) -> None:

@@ -69,6 +69,11 @@ class Grid:
         group, position = np.divmod(np.asarray(cells, dtype=np.int64), self.parallel)
         return position * self.padded + group
 
+    def in_order(self, laid: Array) -> Array:
+        """Return a copy in pack order, of shape (…, n_cells), of values as they lie in memory, of shape (…, places)."""
+        cells = laid.reshape(*laid.shape[:-1], self.parallel, self.padded)[..., : self.n_groups]
+        return np.array(cells.swapaxes(-1, -2), order="C").reshape(*laid.shape[:-1], self.n_cells)
+
 
 def alias(base: Any, dtype: Any, shape: tuple[int, ...], strides: tuple[int, ...] | None = None) -> Any:
     """Return another view of a Warp array's memory, gradient included; strides are in bytes."""
@@ -92,18 +97,22 @@ class CellField:
         How cells lie in memory.
     rows : int or None
         Numbers a cell; None for one, without an axis.
-    fill : float
-        Value at first, also of the cells that fill up.
+    fill : float or ndarray of shape (rows,)
+        Values at first, also of the cells that fill up.
     """
 
-    def __init__(self, grid: Grid, *, rows: int | None = None, fill: float = 0.0) -> None:
+    def __init__(self, grid: Grid, *, rows: int | None = None, fill: float | Array = 0.0) -> None:
         import warp as wp
 
         self.grid = grid
         self.rows = rows
         lanes, width, count = grid.lanes, grid.lanes.width, rows or 1
         self.flat = wp.full(
-            grid.bundles * width * count, fill, dtype=lanes.real, device=grid.device, requires_grad=grid.gradient
+            grid.bundles * width * count,
+            fill if isinstance(fill, (int, float)) else 0.0,
+            dtype=lanes.real,
+            device=grid.device,
+            requires_grad=grid.gradient,
         )
         number = width * 8  # bytes
         if rows is None:
@@ -117,14 +126,19 @@ class CellField:
             self.bundles = alias(self.flat, lanes.vector, (rows, grid.bundles))
             self._shape, self._axes = (rows, grid.bundles, width), (0, 1, 2)
         self._host = self._view(self.flat.numpy()) if self.flat.device.is_cpu else None
+        if not isinstance(fill, (int, float)):
+            held = self.flat.numpy()
+            self._view(held)[:] = fill[:, np.newaxis, np.newaxis]
+            self.flat.assign(held)
 
     def read(self) -> Array:
         """Return the values in pack order, of shape (n_cells,) or (rows, n_cells)."""
-        grid = self.grid
+        return self.grid.in_order(self.laid())
+
+    def laid(self) -> Array:
+        """Return the values as they lie in memory, of shape (places,) or (rows, places); they may change with it."""
         values = self._view(self.flat.numpy()) if self._host is None else self._host
-        laid = values.reshape(-1, grid.parallel, grid.padded)[..., : grid.n_groups]
-        ordered = np.array(laid.swapaxes(1, 2), order="C").reshape(-1, grid.n_cells)  # never a view
-        return ordered[0] if self.rows is None else ordered
+        return values.reshape(-1) if self.rows is None else values.reshape(self.rows, -1)
 
     def write(self, values: Array | float, cells: NDArray[np.int64] | None = None) -> None:
         """Set the values of all cells, or of some, in pack order.

@@ -179,4 +179,5 @@ def spread_heat(
             after.temperature.bundles,
         ],
         divisible=True,
+        looks_around=True,
     )

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import lru_cache
+import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from celltwin.core import SettingsError
 
-__all__ = ["MOST_PARTS", "Launcher", "RecordingLauncher", "TapedLauncher", "processor_threads"]
+__all__ = [
+    "MOST_PARTS",
+    "Launcher",
+    "RecordedLaunch",
+    "RecordingLauncher",
+    "SharedLaunches",
+    "TapedLauncher",
+    "processor_threads",
+]
 
 MOST_PARTS = 4  # threads that share a launch on a processor
 _LEAST_SHARE = 64  # bundles that are worth waking a thread for
@@ -43,13 +53,57 @@ class Launcher:
     def __init__(self, device: str) -> None:
         self.device = device
 
-    def launch(self, kernel: Any, size: int, inputs: list[Any], outputs: list[Any], *, divisible: bool = False) -> None:
+    def launch(
+        self,
+        kernel: Any,
+        size: int,
+        inputs: list[Any],
+        outputs: list[Any],
+        *,
+        divisible: bool = False,
+        looks_around: bool = False,
+    ) -> None:
         """Launch a kernel over ``size`` threads.
 
-        A divisible kernel takes two more numbers before its inputs: the first thread and the part of the launch that
-        it belongs to, so that the threads of a processor can share it.
+        Parameters
+        ----------
+        kernel : object
+            Of Warp.
+        size : int
+            Threads; nothing happens for 0.
+        inputs, outputs : list
+            Its arguments.
+        divisible : bool
+            The kernel takes two more numbers before its inputs: the first thread and the part of the launch that it
+            belongs to, so that the threads of a processor can share it. Divisible launches that follow each other are
+            shared as one, and each part runs all of them without waiting for the others: so a thread may only read
+            what it writes itself, or what none of them writes.
+        looks_around : bool
+            A divisible kernel reads what earlier launches of its kind wrote for other threads: parts wait for each
+            other before the next of these.
         """
         raise NotImplementedError
+
+
+class RecordedLaunch:
+    """A launch with its arguments in place: repeating it on a processor costs one native call.
+
+    Parameters
+    ----------
+    kernel : object
+        Of Warp.
+    command : object
+        What Warp recorded.
+    """
+
+    def __init__(self, kernel: Any, command: Any) -> None:
+        self.kernel = kernel
+        self.command = command
+        self.launch: Callable[[], None] = _native_call(kernel, command) or command.launch
+
+    def parts(self) -> tuple[RecordedLaunch, ...]:
+        """Return the launches that it consists of: itself."""
+        return (self,)
 
 
 class RecordingLauncher(Launcher):
@@ -57,39 +111,62 @@ class RecordingLauncher(Launcher):
 
     def __init__(self, device: str) -> None:
         super().__init__(device)
-        self._recorded: list[Any] = []
+        self._recorded: list[RecordedLaunch | SharedLaunches] = []
         self._threads = processor_threads() if device == "cpu" else 1
 
-    def launch(self, kernel: Any, size: int, inputs: list[Any], outputs: list[Any], *, divisible: bool = False) -> None:
+    def launch(
+        self,
+        kernel: Any,
+        size: int,
+        inputs: list[Any],
+        outputs: list[Any],
+        *,
+        divisible: bool = False,
+        looks_around: bool = False,
+    ) -> None:
         """Record a launch."""
         if not size:
             return
-        if not divisible:
-            self._recorded.append(self._record(kernel, size, inputs, outputs))
-            return
-        parts = max(1, min(self._threads, size // _LEAST_SHARE))
+        parts = max(1, min(self._threads, size // _LEAST_SHARE)) if divisible else 1
         bounds = [size * part // parts for part in range(parts + 1)]
         shares = [
             self._record(kernel, bounds[part + 1] - bounds[part], [bounds[part], part, *inputs], outputs)
-            for part in range(parts)
+            for part in range(parts if divisible else 0)
         ]
-        self._recorded.append(shares[0] if parts == 1 else _SharedLaunch(shares))
+        if parts == 1:
+            self._recorded.append(shares[0] if divisible else self._record(kernel, size, inputs, outputs))
+            return
+        last = self._recorded[-1] if self._recorded else None
+        if isinstance(last, SharedLaunches) and last.takes(shares, looks_around=looks_around):
+            last.add(shares, looks_around=looks_around)
+            return
+        self._recorded.append(SharedLaunches(shares, looks_around=looks_around))
 
-    def take(self) -> tuple[Any, ...]:
+    def take(self) -> tuple[RecordedLaunch | SharedLaunches, ...]:
         """Return the launches recorded since the last call, for repeating by their ``launch()``."""
         recorded, self._recorded = tuple(self._recorded), []
         return recorded
 
-    def _record(self, kernel: Any, size: int, inputs: list[Any], outputs: list[Any]) -> Any:
+    def _record(self, kernel: Any, size: int, inputs: list[Any], outputs: list[Any]) -> RecordedLaunch:
         import warp as wp
 
-        return wp.launch(kernel, dim=size, inputs=inputs, outputs=outputs, device=self.device, record_cmd=True)
+        command = wp.launch(kernel, dim=size, inputs=inputs, outputs=outputs, device=self.device, record_cmd=True)
+        return RecordedLaunch(kernel, command)
 
 
 class TapedLauncher(Launcher):
     """Launches at once, so that an open tape of Warp sees it."""
 
-    def launch(self, kernel: Any, size: int, inputs: list[Any], outputs: list[Any], *, divisible: bool = False) -> None:
+    def launch(
+        self,
+        kernel: Any,
+        size: int,
+        inputs: list[Any],
+        outputs: list[Any],
+        *,
+        divisible: bool = False,
+        looks_around: bool = False,  # noqa: ARG002 - of no meaning where launches follow one another
+    ) -> None:
         """Launch now."""
         import warp as wp
 
@@ -98,20 +175,110 @@ class TapedLauncher(Launcher):
             wp.launch(kernel, dim=size, inputs=given, outputs=outputs, device=self.device)
 
 
-class _SharedLaunch:
-    """One launch in parts, each by a thread: kernels run without Python's lock."""
+class SharedLaunches:
+    """Launches in parts, each part by a thread: kernels run without Python's lock."""
 
-    def __init__(self, shares: list[Any]) -> None:
-        self._own, *self._others = shares
+    def __init__(self, shares: list[RecordedLaunch], *, looks_around: bool) -> None:
+        self._parts = [[share] for share in shares]
+        self._looks_around = looks_around
+
+    def takes(self, shares: list[RecordedLaunch], *, looks_around: bool) -> bool:
+        """Return whether parts can run a launch too without waiting for each other."""
+        return len(shares) == len(self._parts) and not (looks_around and self._looks_around)
+
+    def add(self, shares: list[RecordedLaunch], *, looks_around: bool) -> None:
+        """Take a launch in, as the last one of every part."""
+        for part, share in zip(self._parts, shares, strict=True):
+            part.append(share)
+        self._looks_around |= looks_around
+
+    def parts(self) -> tuple[RecordedLaunch, ...]:
+        """Return the launches that it consists of."""
+        return tuple(share for part in self._parts for share in part)
 
     def launch(self) -> None:
         """Launch all parts and wait for them."""
-        waiting: list[Future[None]] = [_pool().submit(share.launch) for share in self._others]
-        self._own.launch()
-        for future in waiting:
-            future.result()
+        helpers = _HELPERS.borrow()
+        try:
+            first, *others = self._parts
+            helped = list(zip(helpers, others, strict=False))
+            for helper, part in helped:
+                helper.begin(part)
+            for part in (first, *others[len(helped) :]):
+                for share in part:
+                    share.launch()
+            for helper, _ in helped:
+                helper.wait()
+        finally:
+            _HELPERS.give_back(helpers)
 
 
-@lru_cache(maxsize=1)
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=MOST_PARTS - 1, thread_name_prefix="celltwin-kernel")
+class _Helper:
+    """A thread that launches a part when told to."""
+
+    def __init__(self, number: int) -> None:
+        self._part: list[RecordedLaunch] = []
+        self._told, self._done = threading.Lock(), threading.Lock()
+        self._told.acquire()
+        self._done.acquire()
+        threading.Thread(target=self._serve, name=f"celltwin-kernel-{number}", daemon=True).start()
+
+    def begin(self, part: list[RecordedLaunch]) -> None:
+        """Begin to launch a part."""
+        self._part = part
+        self._told.release()
+
+    def wait(self) -> None:
+        """Wait until it is done."""
+        self._done.acquire()
+
+    def _serve(self) -> None:
+        while True:
+            self._told.acquire()
+            for share in self._part:
+                share.launch()
+            self._done.release()
+
+
+class _Helpers:
+    """The threads of this process that share launches. One engine has them at a time; others then do without."""
+
+    def __init__(self) -> None:
+        self._forget()
+        os.register_at_fork(after_in_child=self._forget)  # threads stay with the parent
+
+    def borrow(self) -> tuple[_Helper, ...]:
+        """Return the threads, or none where somebody has them."""
+        if not self._free.acquire(blocking=False):
+            return ()
+        if not self._helpers:
+            self._helpers = tuple(_Helper(number + 1) for number in range(MOST_PARTS - 1))
+        return self._helpers
+
+    def give_back(self, helpers: tuple[_Helper, ...]) -> None:
+        """Let others have them."""
+        if helpers:
+            self._free.release()
+
+    def _forget(self) -> None:
+        self._free = threading.Lock()
+        self._helpers: tuple[_Helper, ...] = ()
+
+
+_HELPERS = _Helpers()
+
+
+def _native_call(kernel: Any, command: Any) -> Callable[[], None] | None:
+    """Return what runs a recorded launch on a processor with its arguments packed once, where this Warp allows it.
+
+    Warp packs them anew at every launch, which takes longer than a small kernel does.
+    """
+    blocks = getattr(command, "block_dim", 1)
+    forward = getattr(getattr(command, "hooks", None), "forward", None)
+    given = getattr(command, "params", None)
+    labels = [argument.label for argument in getattr(kernel.adj, "args", ())]
+    if not command.device.is_cpu or blocks > 1 or forward is None or not given or len(given) != len(labels) + 1:
+        return None
+    fields = [(label, type(value)) for label, value in zip(labels, given[1:], strict=True)]
+    packed = type("Arguments", (ctypes.Structure,), {"_fields_": fields})(*given[1:])
+    return partial(forward, ctypes.byref(given[0]), ctypes.byref(packed))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,9 +21,9 @@ from .engine_settings import CELL_SETTINGS, GROUP_SETTINGS, TEMPERATURE_RANGE, c
 from .engine_state import EngineState
 from .fields import CellField, Grid, GroupField
 from .lanes import lane_functions
-from .launching import RecordingLauncher
 from .pack_network import PackNetwork
-from .pack_physics import Attempt, PackPhysics, PackState, StepArrays
+from .pack_physics import Attempt, PackPhysics, PackState
+from .recorded_steps import RecordedSteps
 from .start_warp import start_warp
 
 __all__ = ["PackEngine"]
@@ -32,15 +31,6 @@ __all__ = ["PackEngine"]
 _TEMPERATURES = ("surface_temperature", "core_temperature", "temperature")
 _CHECK_EVERY = 10  # steps
 _MECHANICS = ("thickness_change", "hoop_strain", "pressure")
-
-
-@dataclass(frozen=True, eq=False)
-class _Launches:
-    """Recorded launches of one time step, from one of two states to the other."""
-
-    begin: tuple[Any, ...]
-    iterate: tuple[Any, ...]
-    end: tuple[Any, ...]
 
 
 class PackEngine:
@@ -91,9 +81,8 @@ class PackEngine:
         self._attempt = Attempt(
             tangents=allocate_cells(CircuitWork, self.grid), nodes=self.physics.circuit.nodes(), solved=first.common
         )
-        self._work = self.physics.cells.work()
         self._stream = self.physics.heat.stream()
-        self._launches: dict[tuple[float, int], tuple[_Launches, _Launches]] = {}
+        self.steps = RecordedSteps(self.physics, self._states, self._attempt, self._stream)
         self._ledger: Ledger | None = None
         ambient = network.heat.ambient_temperature
         for state in self._states:
@@ -188,20 +177,19 @@ class PackEngine:
         every = steps.size if sample_period is None else max(1, round(sample_period / self.options.step))
         samples: list[dict[str, Any]] = []
         extras: list[dict[str, Array]] = []
-        device_drive = self.physics.drive
-        host = device_drive.numpy() if device_drive.device.is_cpu else None
         self._attempt.nodes.imbalance.write(0.0)
         if self._ledger is None:
             self._ledger = open_ledger(self.physics, self.arrays)
+        last = steps.size - 1
+        self._set_demand(self._now, table[0])
         for index, step in enumerate(steps):
-            if host is not None:
-                host[0] = table[index]
-            else:
-                device_drive.assign(table[index : index + 1])
-            self._step(float(step))
-            self.time += float(step)
-            sampled = (index + 1) % every == 0 or index == steps.size - 1
-            if sampled or (index + 1) % _CHECK_EVERY == 0:
+            sampled = (index + 1) % every == 0 or index == last
+            checked = sampled or (index + 1) % _CHECK_EVERY == 0
+            onward = not checked and steps[index + 1] == step
+            if index < last:
+                self._set_demand(1 - self._now, table[index + 1])
+            self._take_step(float(step), onward=onward)
+            if checked:
                 self.check()
             if sampled:
                 samples.append(self._sample())
@@ -519,6 +507,13 @@ class PackEngine:
         high = 1e30 if drive.highest_voltage is None else drive.highest_voltage
         circuit.limits.assign(np.tile([low, high], (self.n_packs, 1)))
 
+    def _set_demand(self, state: int, values: Array) -> None:
+        drive = self.physics.drive
+        if drive.device.is_cpu:
+            drive.numpy()[state] = values
+        else:
+            drive[state : state + 1].assign(values[np.newaxis])
+
     def _open_reason(self, pack: int) -> str:
         start, end = self.physics.circuit.tree.group_start[pack : pack + 2]
         empty = np.flatnonzero(~self._carrying()[start:end])
@@ -542,54 +537,17 @@ class PackEngine:
         steps[-1] = duration - (count - 1) * self.options.step
         return steps
 
-    def _step(self, step: float) -> None:
-        parts = self.physics.heat.parts(step)
-        launches = self._recorded(step, parts)[self._now]
-        for launch in launches.begin:
-            launch.launch()
-        # Newton's error is the square of its last change, for a voltage that bends on the scale of a 1C current.
-        accepted = np.sqrt(self.options.current_tolerance)
-        change = self._attempt.tangents.change
-        for _ in range(self.options.most_iterations):
-            if change.peak() <= accepted:
-                break
-            for launch in launches.iterate:
-                launch.launch()
-        else:
-            group = int(np.argmax(change.flat.numpy())) % self.grid.group_bundles * self.grid.lanes.width
+    def _take_step(self, step: float, *, onward: bool) -> None:
+        if not self.steps.take(step, self._now, onward=onward):
+            change = self._attempt.tangents.change.flat.numpy()
+            group = int(np.argmax(change)) % self.grid.group_bundles * self.grid.lanes.width
             raise PlantError(
                 f"the currents of the pack have not settled at {self.time:.1f} s, worst near "
                 f"{self.group_id(min(group, self.n_groups - 1))}",
                 remedy="Shorten the step, or stop before the cells are empty or full",
             )
-        for launch in launches.end:
-            launch.launch()
         self._now = 1 - self._now
-
-    def _recorded(self, step: float, parts: int) -> tuple[_Launches, _Launches]:
-        key = (step, parts)
-        if key not in self._launches:
-            first, second = self._states
-            self._launches[key] = (self._record(step, parts, first, second), self._record(step, parts, second, first))
-        return self._launches[key]
-
-    def _record(self, step: float, parts: int, before: PackState, after: PackState) -> _Launches:
-        launcher = RecordingLauncher(self.grid.device)
-        arrays = StepArrays(
-            before=before,
-            after=after,
-            aged=before.common,
-            work=self._work,
-            attempts=(replace(self._attempt, solved=before.common),),
-            between=(),
-            stream=(self._stream,),
-        )
-        self.physics.launch_beginning(launcher, step, arrays)
-        begin = launcher.take()
-        self.physics.launch_attempt(launcher, arrays, 0)
-        iterate = launcher.take()
-        self.physics.launch_end(launcher, step, arrays, parts)
-        return _Launches(begin, iterate, launcher.take())
+        self.time += step
 
     def _sample(self) -> dict[str, Any]:
         common, nodes = self.arrays.common, self._attempt.nodes

@@ -12,7 +12,7 @@ from celltwin.core import SECONDS_PER_HOUR, Array, ModelError, SettingsError
 from .abuse_cells import CellAbuse
 from .ageing_cells import CellAgeing
 from .ageing_diffusion import couple_diffusion
-from .ageing_state import lithium_loss
+from .ageing_state import AgeingState, lithium_loss
 from .cell_fields import CellConstants, CellState, CircuitWork, GroupConstants, allocate_cells
 from .cell_laws import FARADAY
 from .cell_model import CellModel, ElectrodeModel, EquivalentCircuitModel
@@ -25,6 +25,7 @@ from .heat_arrays import HeatArrays, spread_heat
 from .launching import Launcher
 from .mechanics import CellMechanics
 from .pack_network import PackNetwork
+from .porous_electrode_cells import PorousElectrodeCells
 from .single_particle_cells import SingleParticleCells
 from .thermal_kernels import ENERGY_ROWS
 
@@ -140,7 +141,7 @@ class PackPhysics:
         self.ageing, self.abuse, self.mechanics = self._further_physics(model, options)
         no_gradient = replace(grid, gradient=False)
         self.energy = CellField(no_gradient, rows=len(ENERGY_ROWS))
-        self.drive: Any = wp.zeros((1, self.circuit.n_packs), dtype=wp.float64, device=grid.device)
+        self.drive: Any = wp.zeros((2, self.circuit.n_packs), dtype=wp.float64, device=grid.device)
 
     def cell_id(self, cell: int) -> str:
         """Return the name of a cell."""
@@ -155,15 +156,18 @@ class PackPhysics:
         return ids[group] if ids else f"group {group + 1}"
 
     def lithium(self, state: PackState) -> tuple[Array, ...]:
-        """Return the stocks that flows of charge change [A.s]: of both electrodes, or all lithium of ageing cells."""
-        model, scale = self.model, self.constants.capacity_scale.read()
+        """Return the stocks that flows of charge change [A.s]: of both electrodes, or all lithium of ageing cells.
+
+        Cells stand as they lie in memory, each stock of shape (places,).
+        """
+        model, scale = self.model, self.constants.capacity_scale.laid()
         if isinstance(model, EquivalentCircuitModel):
-            return (state.profiles.charge.read() * model.capacity * SECONDS_PER_HOUR * scale,)
-        negative = state.profiles.mean_negative.read() * electrode_charge(model, "negative") * scale
-        positive = state.profiles.mean_positive.read() * electrode_charge(model, "positive") * scale
+            return (state.profiles.charge.laid() * model.capacity * SECONDS_PER_HOUR * scale,)
+        negative = state.profiles.mean_negative.laid() * electrode_charge(model, "negative") * scale
+        positive = state.profiles.mean_positive.laid() * electrode_charge(model, "positive") * scale
         if not (self.ageing and state.ageing):
             return negative, positive
-        aged = self.ageing.read(state.ageing)
+        aged = AgeingState.of(state.ageing.laid())
         lost = lithium_loss(self.ageing.model, model, aged, scale).total * SECONDS_PER_HOUR
         return (negative * aged.active_negative + positive * aged.active_positive + lost,)
 
@@ -332,7 +336,8 @@ class PackPhysics:
         ageing = mechanics = abuse = None
         full, empty = self.cells.charge_range()
         if options.ageing is not None and isinstance(model, CellModel):
-            ageing = CellAgeing(options.ageing, model, self.grid, negative_nodes=options.salt_nodes[0])
+            negative_nodes = (options.volumes or options.salt_nodes)[0]
+            ageing = CellAgeing(options.ageing, model, self.grid, negative_nodes=negative_nodes)
         if options.abuse is not None:
             abuse = CellAbuse(
                 options.abuse,
@@ -357,9 +362,13 @@ def electrode_charge(model: CellModel, side: str) -> float:
 
 def _choose_cells(
     model: CellModel | EquivalentCircuitModel, grid: Grid, options: EngineOptions
-) -> SingleParticleCells | EquivalentCircuitCells:
+) -> SingleParticleCells | PorousElectrodeCells | EquivalentCircuitCells:
     if isinstance(model, EquivalentCircuitModel):
         return EquivalentCircuitCells(model, grid)
+    if options.volumes is not None:
+        return PorousElectrodeCells(
+            model, grid, shells=options.shells, volumes=options.volumes, heat_of_mixing=options.heat_of_mixing
+        )
     return SingleParticleCells(
         model,
         grid,

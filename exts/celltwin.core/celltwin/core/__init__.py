@@ -30,9 +30,9 @@ from .pack_spec import (
     PackSpec,
     SensorSpec,
 )
-from .quantities import QUANTITIES, Kind, Level, Quality, Quantity, find_quantity
+from .quantities import QUANTITIES, SIMULATED_QUANTITIES, Kind, Level, Quality, Quantity, find_quantity
 from .readings import Alarm, PackState, Reading, ReadingKey, Severity
-from .scenario import AmbientSpec, CoolantSpec, InitialSpec, PhysicsSpec, Scenario, scenario_entry
+from .scenario import AmbientSpec, CoolantSpec, CycleBlock, InitialSpec, PhysicsSpec, Scenario, scenario_entry
 from .scenario_faults import (
     CoolantLoss,
     InternalShort,
@@ -84,6 +84,7 @@ __all__ = [
     "CELLTWIN_NAMESPACE",
     "QUANTITIES",
     "SECONDS_PER_HOUR",
+    "SIMULATED_QUANTITIES",
     "ZERO_CELSIUS",
     "Advice",
     "Alarm",
@@ -99,6 +100,7 @@ __all__ = [
     "CoolantLoss",
     "CoolantSpec",
     "CoolingSpec",
+    "CycleBlock",
     "DataMappingSpec",
     "Demand",
     "DischargeStep",

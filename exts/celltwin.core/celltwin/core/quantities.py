@@ -13,7 +13,7 @@ from .units import ZERO_CELSIUS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["QUANTITIES", "Kind", "Level", "Quality", "Quantity", "find_quantity"]
+__all__ = ["QUANTITIES", "SIMULATED_QUANTITIES", "Kind", "Level", "Quality", "Quantity", "find_quantity"]
 
 
 class Kind(StrEnum):
@@ -128,6 +128,23 @@ def _plain(key: str, usd_name: str, label: str, unit: str, lowest: float, highes
     )
 
 
+def _scaled(
+    key: str, usd_name: str, label: str, unit: str, shown: str, scale: float, lowest: float, highest: float,
+    decimals: int,
+) -> Quantity:  # fmt: skip
+    return Quantity(
+        key=key,
+        usd_name=usd_name,
+        label=label,
+        unit=unit,
+        display_unit=shown,
+        display_scale=scale,
+        lowest=lowest,
+        highest=highest,
+        decimals=decimals,
+    )
+
+
 QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
     {
         quantity.key: quantity
@@ -152,6 +169,25 @@ QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
 )
 
 
+# Of simulated cells that age, swell or burn: in histories and reports, on no prim. Lithium lost counts what no longer
+# cycles.
+SIMULATED_QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
+    {
+        quantity.key: quantity
+        for quantity in (
+            _plain("lithium_loss", "lithiumLoss", "Lithium lost", "A.h", -1.0e3, 1.0e5, 4),
+            _plain("film_resistance", "filmResistance", "Resistance of the films", "ohm", 0.0, 10.0, 5),
+            _scaled("sei_thickness", "seiThickness", "Film on the negative electrode", "m", "nm", 1e9, 0.0, 1e-4, 1),
+            _plain("plated_lithium", "platedLithium", "Plated lithium", "A.h", -1.0, 1.0e5, 5),
+            _scaled("thickness_change", "thicknessChange", "Swelling", "m", "µm", 1e6, -1e-2, 1e-2, 1),
+            _scaled("hoop_strain", "hoopStrain", "Hoop strain", "1", "µm/m", 1e6, -0.1, 0.1, 1),
+            _scaled("pressure", "pressure", "Pressure", "Pa", "kPa", 1e-3, 0.0, 1e9, 1),
+            _plain("reaction_heat", "reactionHeat", "Heat of runaway reactions", "W", -1.0e7, 1.0e7, 2),
+        )
+    }
+)
+
+
 def find_quantity(key: str) -> Quantity:
     """Return the quantity named ``key``.
 
@@ -161,6 +197,6 @@ def find_quantity(key: str) -> Quantity:
         If there is none of that name.
     """
     try:
-        return QUANTITIES[key]
+        return QUANTITIES[key] if key in QUANTITIES else SIMULATED_QUANTITIES[key]
     except KeyError:
         raise SpecError(f"unknown quantity {key!r}", remedy=f"Use one of {', '.join(sorted(QUANTITIES))}") from None

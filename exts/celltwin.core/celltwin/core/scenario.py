@@ -16,7 +16,7 @@ from .scenario_faults import ScenarioFault
 from .scenario_steps import LoadStep, RepeatStep, ScenarioStep
 from .spec_fields import check_fields, spec_field
 
-__all__ = ["AmbientSpec", "CoolantSpec", "InitialSpec", "PhysicsSpec", "Scenario", "scenario_entry"]
+__all__ = ["AmbientSpec", "CoolantSpec", "CycleBlock", "InitialSpec", "PhysicsSpec", "Scenario", "scenario_entry"]
 
 SECONDS_PER_DAY = 86400.0
 # More steps than this, repeats written out, are a mistake.
@@ -141,6 +141,31 @@ class PhysicsSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CycleBlock:
+    """Steps of a profile that come again and again and are mostly jumped over.
+
+    Attributes
+    ----------
+    start, length : int
+        First step of the profile, and steps of one repetition.
+    count : int
+        Repetitions.
+    tolerance : float
+        Error of a jump over the change that it makes [-].
+    """
+
+    start: int
+    length: int
+    count: int
+    tolerance: float
+
+    @property
+    def end(self) -> int:
+        """Step of the profile that follows."""
+        return self.start + self.length * self.count
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scenario:
     """What is asked of a pack, where it stands, and what breaks; one declaration for simulation, twin and tests."""
 
@@ -163,6 +188,7 @@ class Scenario:
         check_fields(self, "scenario")
         if not self.steps:
             raise SpecError("steps is empty", remedy="Give the scenario at least one [[steps]]")
+        _check_jumps(self)
         if _count(self.steps) > MOST_STEPS:
             raise SpecError(
                 f"steps are {_count(self.steps)} with the repeats written out; the limit is {MOST_STEPS}",
@@ -173,6 +199,11 @@ class Scenario:
     def profile(self) -> tuple[LoadStep, ...]:
         """All steps in their order, repeats written out."""
         return tuple(_unroll(self.steps))
+
+    @cached_property
+    def jumps(self) -> tuple[CycleBlock, ...]:
+        """Blocks of the profile whose repetitions are mostly jumped over, in order."""
+        return tuple(_blocks(self.steps, 0))
 
     @property
     def longest(self) -> float:
@@ -206,6 +237,49 @@ def scenario_entry(part: Any) -> Any:
 
 def _count(steps: tuple[ScenarioStep, ...]) -> int:
     return sum(step.count * _count(step.steps) if isinstance(step, RepeatStep) else 1 for step in steps)
+
+
+def _blocks(steps: tuple[ScenarioStep, ...], start: int) -> list[CycleBlock]:
+    found: list[CycleBlock] = []
+    for step in steps:
+        if not isinstance(step, RepeatStep):
+            start += 1
+            continue
+        length = _count(step.steps)
+        if step.jump:
+            found.append(CycleBlock(start=start, length=length, count=step.count, tolerance=step.tolerance))
+        else:
+            for repetition in range(step.count):
+                found += _blocks(step.steps, start + repetition * length)
+        start += step.count * length
+    return found
+
+
+def _check_jumps(scenario: Scenario) -> None:
+    """Raise where repetitions are to be jumped over and something other than age would change meanwhile."""
+    if not any(isinstance(step, RepeatStep) and _jumps(step) for step in scenario.steps):
+        return
+    physics = scenario.physics
+    if not physics.ageing:
+        raise SpecError(
+            "steps jump over repetitions, but physics.ageing is empty: nothing would change",
+            remedy="Name a set such as okane_2022, or leave out jump",
+        )
+    if physics.abuse:
+        raise SpecError(
+            "steps jump over repetitions, but physics.abuse is given: a runaway cannot be jumped over",
+            remedy="Leave out one of them",
+        )
+    for number, fault in enumerate(scenario.faults):
+        if any(0.0 < time < float("inf") for time in fault.changes):
+            raise SpecError(
+                f"faults[{number}] ({fault.title}) changes within the run, and steps jump over repetitions",
+                remedy="Give faults from the start on without duration and ramp, or leave out jump",
+            )
+
+
+def _jumps(step: RepeatStep) -> bool:
+    return step.jump or any(_jumps(inner) for inner in step.steps if isinstance(inner, RepeatStep))
 
 
 def _unroll(steps: tuple[ScenarioStep, ...]) -> list[LoadStep]:

@@ -433,6 +433,14 @@ class RepeatStep:
 
     name: str = spec_field("Name for people.", default="")
     count: int = spec_field("How often.", at_least=1)
+    jump: bool = spec_field(
+        "Whether most repetitions are jumped over: some are simulated, ageing goes on by their rate. The steps must "
+        "leave the pack where they began.",
+        default=False,
+    )
+    tolerance: float = spec_field(
+        "Error of a jump over the change that it makes, as it is estimated.", above=0.0, at_most=0.5, default=0.02
+    )
     steps: tuple[ScenarioStep, ...] = ()
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ from .scenario_checkpoint import checkpoint_time, remove_checkpoint, restore_che
 from .scenario_conditions import ScenarioConditions
 from .scenario_engine import build_engine
 from .scenario_events import ScenarioEvents
+from .scenario_further import FURTHER_QUANTITIES
 from .scenario_result import (
     Extreme,
     ScenarioSample,
@@ -25,6 +26,7 @@ from .varied_pack import FIDELITIES, build_varied_engine
 
 __all__ = [
     "FIDELITIES",
+    "FURTHER_QUANTITIES",
     "CellBatch",
     "CellHistory",
     "CellParameters",

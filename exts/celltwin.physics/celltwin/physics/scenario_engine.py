@@ -75,6 +75,9 @@ def _with_physics(options: EngineOptions | None, physics: PhysicsSpec, spec: Pac
         # A molten separator shorts the cell: 0.2 ohm, which empties a full cell of 2 A.h in six minutes.
         separator = SeparatorModel(conductance=5.0)
         options = replace(options, abuse=abuse_model(physics.abuse, cell=cell, vent=VentModel(), separator=separator))
+    if physics.abuse and not options.heat_of_mixing:
+        # Profiles of an emptied cell hold percents of its energy: a burning cell gets all of it.
+        options = replace(options, heat_of_mixing=True)
     if physics.ageing and options.ageing is None:
         options = replace(options, ageing=ageing_model(physics.ageing))
     if physics.mechanics and options.mechanics is None:

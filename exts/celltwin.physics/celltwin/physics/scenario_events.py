@@ -50,6 +50,7 @@ class ScenarioEvents:
         self._passed: dict[str, set[int]] = {}
         self._held: tuple[Any, ...] | None = None
         self._step = -1
+        self.steps_told = True  # False where repetitions need no line of their own
 
     @property
     def log(self) -> tuple[SimulationEvent, ...]:
@@ -91,7 +92,7 @@ class ScenarioEvents:
 
     def note_step(self, progress: ScenarioProgress, time: float) -> None:
         """Log that another step has begun, or that all are done."""
-        if progress.step == self._step:
+        if progress.step == self._step or not self.steps_told:
             return
         self._step = progress.step
         step = self._player.current_step(progress)
@@ -136,16 +137,19 @@ class ScenarioEvents:
         group = self._spec.element_ids(Level.GROUP)[limited - 1]
         self.add(time, "limit", group, f"voltage is at its limit of {limit:.3f} V: {key[1]} current is held back")
 
-    def note_runaway(self, cell: int, time: float, what: str) -> None:
-        """Log what happens to a cell that runs away, once: ``what`` begins with a word for it."""
+    def note_runaway(self, cell: int, time: float, what: str) -> bool:
+        """Log what happens to a cell that runs away, once; return whether it is new. ``what`` begins with a word."""
+        word = what.partition(":")[0]
+        new = cell not in self._passed.get(word, set())
         self._pass_once(
-            what.partition(":")[0],
+            word,
             np.array([cell]),
             time,
             lambda index: self._spec.element_ids(Level.CELL)[index],
             lambda _: what,
             "runaway",
         )
+        return new
 
     def note_limits(self, sample: ScenarioSample) -> None:
         """Log every cell and group that has passed a limit of the cell's data sheet for the first time."""

@@ -14,6 +14,16 @@ from .pack_simulation import PlantBlock
 __all__ = ["Extreme", "ScenarioSample", "SimulationEvent", "SimulationFigures", "SimulationResult"]
 
 
+# Extremes of what ageing, mechanics and runaway leave: name, quantity, 1 for the largest or -1 for the smallest.
+_FURTHER = (
+    ("lowest_cell_soh", "soh", -1.0),
+    ("highest_thickness_change_m", "thickness_change", 1.0),
+    ("highest_hoop_strain", "hoop_strain", 1.0),
+    ("highest_pressure_Pa", "pressure", 1.0),
+    ("highest_reaction_heat_W", "reaction_heat", 1.0),
+)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ScenarioSample:
     """The whole pack at one time, and its terminals since the sample before.
@@ -35,7 +45,7 @@ class ScenarioSample:
     ambient_temperature : float
         [K].
     extra : dict of ndarray
-        What ageing, abuse and mechanics leave, by name, each of shape (n_cells,).
+        What ageing, mechanics and runaway leave, under names of ``FURTHER_QUANTITIES``, each of shape (n_cells,) [SI].
     """
 
     time: float
@@ -145,6 +155,7 @@ class SimulationFigures:
         self.widest_temperature = 0.0  # largest difference between two cells at one time [K]
         self.widest_group_voltage = 0.0  # between two groups at one time [V]
         self.first_soc = self.last_soc = float("nan")
+        self.further: dict[str, float] = {}  # of ageing, mechanics and runaway, as they are at the end [SI]
 
     def begin(self, time: float) -> None:
         """Say when the run starts [s]: what flows is counted from then on."""
@@ -161,6 +172,7 @@ class SimulationFigures:
             "widest_group_voltage": self.widest_group_voltage,
             "first_soc": self.first_soc,
             "last_soc": self.last_soc,
+            "further": self.further.copy(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -170,6 +182,14 @@ class SimulationFigures:
         self.extremes = {name: Extreme(**extreme) for name, extreme in state["extremes"].items()}
         for name in ("widest_temperature", "widest_group_voltage", "first_soc", "last_soc"):
             setattr(self, name, state[name])
+        self.further = dict(state["further"])
+
+    def add_cycles(self, count: int, moved: dict[str, dict[str, float]]) -> None:
+        """Count charge [A.h] and energy [W.h] of repetitions that were jumped over, each as in one simulated."""
+        for name in self.charge:
+            self.charge[name] += count * moved["charge"][name]
+            self.energy[name] += count * moved["energy"][name]
+        self.further["cycles_jumped"] = self.further.get("cycles_jumped", 0.0) + count
 
     def observe(self, sample: ScenarioSample) -> None:
         """Take a sample into account."""
@@ -184,6 +204,7 @@ class SimulationFigures:
             ("highest_cell_soc", sample.cell_soc, cells, 1.0),
             ("highest_cell_charge_current_A", -sample.cell_current, cells, 1.0),
             ("highest_cell_discharge_current_A", sample.cell_current, cells, 1.0),
+            *((name, sample.extra[key], cells, sign) for name, key, sign in _FURTHER if key in sample.extra),
         ):
             index = int(np.argmax(sign * values))
             value = float(values[index])
@@ -196,6 +217,26 @@ class SimulationFigures:
         self.first_soc = mean if np.isnan(self.first_soc) else self.first_soc
         self.last_soc = mean
         self._time = sample.time
+        self._age(sample.extra)
+
+    def _age(self, extra: dict[str, Array]) -> None:
+        if "soh" in extra:
+            soh = extra["soh"]
+            self.further.setdefault("mean_cell_soh_first", float(soh.mean()))
+            self.further |= {
+                "mean_cell_soh_last": float(soh.mean()),
+                "lowest_cell_soh_last": float(soh.min()),
+                "cell_soh_spread_last": float(np.ptp(soh)),
+                "mean_lithium_loss_Ah": float(extra["lithium_loss"].mean()),
+                "mean_film_resistance_ohm": float(extra["film_resistance"].mean()),
+            }
+        if "pressure" in extra:
+            self.further["mean_pressure_last_Pa"] = float(extra["pressure"].mean())
+
+    def count_runaway(self, time: float) -> None:
+        """Count one more cell that runs away [s]."""
+        self.further["runaway_cells"] = self.further.get("runaway_cells", 0.0) + 1.0
+        self.further.setdefault("first_runaway_s", time)
 
     def _integrate(self, sample: ScenarioSample) -> None:
         time, current, voltage = sample.terminal_time, sample.terminal_current, sample.terminal_voltage

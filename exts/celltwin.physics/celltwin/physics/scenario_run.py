@@ -25,8 +25,10 @@ from celltwin.core import (
 )
 
 from .scenario_conditions import ScenarioConditions
+from .scenario_cycles import current_block, jump_cycles
 from .scenario_engine import build_engine
 from .scenario_events import ABUSE_REMEDY, ScenarioEvents
+from .scenario_further import FurtherQuantities
 from .scenario_result import ScenarioSample, SimulationFigures, SimulationResult
 
 if TYPE_CHECKING:
@@ -88,6 +90,7 @@ class ScenarioRun:
         self.figures = SimulationFigures(player.spec)
         self._period = sample_period
         self._conditions = ScenarioConditions(engine, player)
+        self._further = FurtherQuantities(engine)
         soc = float(engine.read_cells("soc").mean())
         self.seen = PackObservation(time=engine.time, soc=soc)
         self.progress = player.start(soc)
@@ -145,6 +148,11 @@ class ScenarioRun:
         self.progress = player.advance(self.progress, self.seen)
         return sample
 
+    def settle(self) -> None:
+        """Set the engine to what holds now, without simulating."""
+        now = self.engine.time
+        self._conditions.apply(now, self.player.demand(self.progress, self.seen, np.array([now])))
+
     def forget_settings(self) -> None:
         """Set the engine anew before the next sample, after somebody else has set or restored it."""
         self._conditions.forget()
@@ -183,11 +191,12 @@ class ScenarioRun:
         for cell in np.flatnonzero(fast.any(axis=0)).tolist():
             first = int(np.argmax(fast[:, cell]))
             celsius = history.cell_temperature[first, cell] - ZERO_CELSIUS
-            self.events.note_runaway(
+            if self.events.note_runaway(
                 cell,
                 float(history.time[first]),
                 f"thermal runaway: reactions warm the cell by {ONSET_RATE:g} K/s at {celsius:.0f} °C",
-            )
+            ):
+                self.figures.count_runaway(float(history.time[first]))
             if self.player.scenario.physics.open_on_runaway:
                 self._conditions.lost[cell] = True
         vented = history.extra["abuse_vent"] > 0.0
@@ -247,7 +256,7 @@ class ScenarioRun:
             coolant_temperature=coolant,
             coolant_flow=flow,
             ambient_temperature=around.ambient_temperature,
-            extra={name: values[last] for name, values in history.extra.items()},
+            extra=self._further.read({name: values[last] for name, values in history.extra.items()}),
         )
 
 
@@ -318,23 +327,34 @@ def simulate_scenario(
     start = engine.time
     samples: list[ScenarioSample] = []
     ended, failure = "finished", ""
+    stopped = False
+
+    def take(sample: ScenarioSample) -> bool:
+        nonlocal stopped
+        (record or samples.append)(sample)
+        if progress is not None:
+            step = player.steps[sample.step].title
+            progress(SimulationProgress(time=sample.time, share=run.share, step=step, sample=sample))
+        stopped = stopped or (cancelled is not None and cancelled())
+        return stopped
+
+    def save() -> None:
+        if keep is not None:
+            keep(run)
+
     while not run.finished:
         try:
-            sample = run.advance()
+            if block := current_block(run):
+                jump_cycles(run, block, take, save)
+            else:
+                sample = run.advance()
+                take(sample)
+                save()
         except PlantError as error:
             ended, failure = "failed", _reason(error, run)
             run.events.add(engine.time, "failure", spec.name, error.message)
             break
-        if record is None:
-            samples.append(sample)
-        else:
-            record(sample)
-        if progress is not None:
-            step = player.steps[sample.step].title
-            progress(SimulationProgress(time=sample.time, share=run.share, step=step, sample=sample))
-        if keep is not None:
-            keep(run)
-        if cancelled is not None and cancelled() and not run.finished:
+        if stopped and not run.finished:
             ended = "cancelled"
             break
     run.close()

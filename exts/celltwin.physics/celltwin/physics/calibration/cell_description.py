@@ -49,6 +49,8 @@ class ChemistryWindow:
         Range of the open-circuit voltage's fall from 80 to 20 % of charge [V].
     density : float
         Mass of a cell over its outer volume [kg/m^3].
+    relaxation : float
+        How far below the charge cut-off a full cell may rest [V].
     """
 
     lower_voltage: float
@@ -56,6 +58,7 @@ class ChemistryWindow:
     middle_voltage: tuple[float, float]
     span_voltage: tuple[float, float]
     density: float
+    relaxation: float = 0.12
 
 
 CELL_CHEMISTRIES: dict[str, ChemistryWindow] = {
@@ -65,9 +68,9 @@ CELL_CHEMISTRIES: dict[str, ChemistryWindow] = {
     "NCA-graphite-SiOx": ChemistryWindow(2.5, 4.2, (3.55, 3.75), (0.45, 0.75), 2750.0),
     "LCO-graphite": ChemistryWindow(3.0, 4.2, (3.72, 3.92), (0.14, 0.36), 2600.0),
     "LMO-graphite": ChemistryWindow(2.5, 4.2, (3.78, 4.02), (0.10, 0.45), 2200.0),
-    "LFP-graphite": ChemistryWindow(2.0, 3.65, (3.22, 3.36), (0.02, 0.17), 2250.0),
-    "NMC-LTO": ChemistryWindow(1.5, 2.8, (2.12, 2.45), (0.20, 0.55), 2300.0),
-    "LFP-LTO": ChemistryWindow(1.0, 2.2, (1.80, 1.92), (0.00, 0.12), 2200.0),
+    "LFP-graphite": ChemistryWindow(2.0, 3.65, (3.22, 3.36), (0.02, 0.17), 2250.0, 0.35),
+    "NMC-LTO": ChemistryWindow(1.5, 2.8, (2.12, 2.45), (0.20, 0.55), 2300.0, 0.3),
+    "LFP-LTO": ChemistryWindow(1.0, 2.2, (1.80, 1.92), (0.00, 0.12), 2200.0, 0.35),
 }
 """Known chemistries: positive electrode, then negative."""
 

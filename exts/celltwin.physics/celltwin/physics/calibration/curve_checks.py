@@ -34,7 +34,6 @@ _COARSE_VOLTAGE, _COARSE_TEMPERATURE = 5e-3, 0.3  # [V], [K]
 _FINE_TEMPERATURE, _CLIPPED_SHARE = 0.08, 0.05  # [K], of the rows
 _FEWEST_ROWS = 30
 _COMPLETE = 0.05  # [V] above the lower cut-off that a discharge may stop at
-_FULL = 0.12  # [V] below the upper cut-off that a full cell at rest may have
 
 
 def check_curve(curve: MeasuredCurve, description: CellDescription | None = None) -> tuple[CurveFinding, ...]:
@@ -442,7 +441,10 @@ def _check_window(curve: MeasuredCurve, description: CellDescription) -> list[Cu
                 "Discharge to the lower cut-off, or give the cut-off that was used as lower_voltage",
             )
         )
-    if curve.rest_voltage is not None and curve.rest_voltage < description.upper_voltage - _FULL:
+    if (
+        curve.rest_voltage is not None
+        and curve.rest_voltage < description.upper_voltage - description.window.relaxation
+    ):
         findings.append(
             _finding(
                 FindingLevel.DOUBTFUL,

@@ -226,7 +226,7 @@ def _temperature(value: Any) -> float:
     return float(value)
 
 
-def guess_mapping(names: Sequence[str], where: str) -> TableMapping:
+def guess_mapping(names: Sequence[str], where: str, units: Sequence[str] = ()) -> TableMapping:
     """Return the mapping that the names of the columns suggest.
 
     Battery Data Format names, machine-readable or labels, are taken as they are defined, current positive on charge.
@@ -238,22 +238,29 @@ def guess_mapping(names: Sequence[str], where: str) -> TableMapping:
         Names of the columns.
     where : str
         File, for the error.
+    units : sequence of str
+        A line of units below the names; empty where there is none.
 
     Raises
     ------
     MeasurementError
         If time, current or voltage is not among them.
     """
-    plain = {name.strip().casefold(): name for name in reversed(names)}
+    known = {name.strip().casefold(): name for name in reversed(names)}
     columns: dict[str, ColumnRule] = {}
     for machine, label, quantity, unit in BDF_COLUMNS:
         for spelling in (machine, label):
-            if spelling.casefold() in plain and quantity not in columns:
-                columns[quantity] = ColumnRule(column=plain[spelling.casefold()], unit=unit)
+            if spelling.casefold() in known and quantity not in columns:
+                columns[quantity] = ColumnRule(column=known[spelling.casefold()], unit=unit)
     if {"time", "current", "voltage"} <= set(columns):
         return TableMapping(columns=columns, current_sign="charge positive", notes=("Battery Data Format",))
     columns = {}
-    read = [(name, *_split_unit(name)) for name in names]
+    below = [_UNIT_SPELLINGS.get(unit.strip("[]() ").casefold()) for unit in units] or [None] * len(names)
+    read = [
+        (name, plain, own or unit)
+        for name, unit in zip(names, below, strict=True)
+        for plain, own in [_split_unit(name)]
+    ]
     for quantity, spellings in _NAMES.items():
         found = next((item for spelling in spellings for item in read if item[1] == spelling), None)
         if found is not None and all(rule.column != found[0] for rule in columns.values()):

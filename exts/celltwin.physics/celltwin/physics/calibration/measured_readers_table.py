@@ -48,7 +48,7 @@ def read_table_curves(
     record = CutRecord(curves=())
     for file in files:
         table = _read_table(file, mapping)
-        used = mapping or guess_mapping(table.names, str(file))
+        used = mapping or guess_mapping(table.names, str(file), table.units)
         columns, assumptions = read_table_columns(table, used)
         source = CurveSource(path=str(file), sha256=table.sha256, rows=0, citation=used.citation, licence=used.licence)
         record = record.joined(

@@ -48,6 +48,8 @@ class TextTable:
         Number in the file of the first row's line, from 1.
     decimal : str
         Decimal mark.
+    units : tuple of str
+        Texts of a line of units below the names; empty where there is none.
     """
 
     path: str
@@ -56,6 +58,7 @@ class TextTable:
     rows: tuple[list[str], ...]
     first_line: int
     decimal: str = "."
+    units: tuple[str, ...] = ()
 
     def texts(self, name: str) -> list[str]:
         """Return the cells of a column; MeasurementError, naming the columns, if there is none."""
@@ -70,7 +73,13 @@ class TextTable:
 
     def numbers(self, name: str) -> Array:
         """Return a column of shape (n_rows,); NaN where a cell holds no number."""
-        return np.array([parse_number(text, self.decimal) for text in self.texts(name)], dtype=np.float64)
+        texts = self.texts(name)
+        if self.decimal == "." and not any("_" in text for text in texts):
+            try:
+                return np.array(list(map(float, texts)), dtype=np.float64)
+            except ValueError:
+                pass  # some cell holds no number
+        return np.array([parse_number(text, self.decimal) for text in texts], dtype=np.float64)
 
 
 def parse_number(text: str, decimal: str = ".") -> float:
@@ -166,6 +175,10 @@ def read_text_table(
         start += 1
     else:
         names = tuple(f"column {index + 1}" for index in range(len(first)))
+    units: tuple[str, ...] = ()
+    if header and start < len(split) and _is_units(split[start], first):
+        units = tuple(cell.strip().strip('"') for cell in split[start])
+        start += 1
     width = len(names)
     rows = [cells for cells in split[start:] if any(cell.strip() for cell in cells)]
     rows = [cells if len(cells) == width else (cells + [""] * width)[:width] for cells in rows]
@@ -180,6 +193,7 @@ def read_text_table(
         rows=tuple(rows),
         first_line=start + 1,
         decimal=decimal or _find_decimal(rows, delimiter),
+        units=units,
     )
 
 
@@ -251,15 +265,20 @@ def _find_start(split: Sequence[list[str]]) -> int:
         above -= 1
     if above < 0 or len(split[above]) < usual - 1 or _mostly_numbers(split[above]):
         return first
-    names = above - 1
-    if (
-        names >= 0
-        and len(split[names]) == len(split[above])
-        and all(len(cell.strip()) <= _LONGEST_UNIT for cell in split[above])
-        and sum(map(len, split[names])) > sum(map(len, split[above]))
-    ):
-        return names  # a line of units stands between the names and the rows
-    return above
+    return above - 1 if above > 0 and _is_units(split[above], split[above - 1]) else above
+
+
+def _is_units(cells: Sequence[str], names: Sequence[str]) -> bool:
+    """Return whether a line is one of units: as many short texts as there are longer names above, no number."""
+    filled = [cell.strip() for cell in cells if cell.strip()]
+    return (
+        len(cells) == len(names)
+        and len(filled) > 1
+        and not any(map(_is_number, filled))
+        and max(map(len, filled)) <= _LONGEST_UNIT
+        and sum(map(len, names)) > sum(map(len, cells))
+        and not any(map(_is_number, (name for name in names if name.strip())))
+    )
 
 
 def _mostly_numbers(cells: Sequence[str], *, some: bool = False) -> bool:

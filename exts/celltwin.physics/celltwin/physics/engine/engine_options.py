@@ -71,6 +71,9 @@ class EngineOptions:
         Shells of a particle, each thinner than the one within.
     salt_nodes : tuple of int
         Finite volumes of the electrolyte in negative electrode, separator and positive electrode.
+    volumes : tuple of int or None
+        Finite volumes of negative electrode, separator and positive electrode in which reaction, potentials and salt
+        are resolved, with a particle in each of the electrodes' (a DFN-class cell); None for one particle an electrode.
     current_tolerance : float
         Error of a cell's current at which the circuit is solved, over its 1C current [-].
     most_iterations : int
@@ -84,6 +87,7 @@ class EngineOptions:
     step: float = 1.0
     shells: int = 10
     salt_nodes: tuple[int, int, int] = (6, 3, 6)
+    volumes: tuple[int, int, int] | None = None
     current_tolerance: float = 1e-6
     most_iterations: int = 20
     heat_of_mixing: bool = False
@@ -102,6 +106,11 @@ class EngineOptions:
             raise SettingsError(
                 f"shells = {self.shells} and salt_nodes = {self.salt_nodes} are too coarse",
                 remedy="Give at least 3 shells and 2 finite volumes in each region",
+            )
+        if self.volumes is not None and (len(self.volumes) != 3 or min(self.volumes) < 1):
+            raise SettingsError(
+                f"volumes = {self.volumes} are not one or more in each of three layers",
+                remedy="Give volumes of negative electrode, separator and positive electrode, such as (5, 2, 5)",
             )
 
 

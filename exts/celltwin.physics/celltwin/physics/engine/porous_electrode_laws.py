@@ -1,0 +1,325 @@
+"""Laws of one electrode of a cell with porous electrodes, as Warp functions: its particles, its potential, its heat."""
+
+# Warp reads the annotations of kernels as values: no postponed annotations here.
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from .cell_laws import FARADAY, GAS_CONSTANT, CellLaws, make_cell_structure
+from .lanes import Lanes
+from .shared_porous_cell import make_porous_structure
+
+__all__ = ["LEAST_SALT", "PorousLaws", "make_porous_laws"]
+
+LEAST_SALT = 1e-6  # that kinetics and potentials see, over c_e,0 [-]
+# Where the last lithium, or the last room for it, is drawn from a surface, the potential there changes by this much: a
+# volume carries what still reaches its particles and no more.
+_EXHAUSTION, _LAST_LITHIUM = 10.0, 1e-3  # [V], stoichiometry [-]
+
+
+@dataclass(frozen=True, eq=False)
+class PorousLaws:
+    """Warp functions of one electrode.
+
+    Attributes
+    ----------
+    eliminate_particles : function
+        Leaves every particle's surface as a linear function of the reaction of its volume.
+    relate_potential : function
+        Potential between solid and electrolyte of a volume, and its derivatives with reaction and salt.
+    settle_electrode : function
+        Puts reactions into particles, and sums up what the electrode is.
+    chemical_power : function
+        What the reactions of both electrodes release.
+    draw_tangent : function
+        Source and resistance that a cell is for the circuit.
+    """
+
+    eliminate_particles: Any
+    relate_potential: Any
+    settle_electrode: Any
+    chemical_power: Any
+    draw_tangent: Any
+
+
+@lru_cache(maxsize=16)
+def make_porous_laws(lanes: Lanes, laws: CellLaws, *, shells: int, heat_of_mixing: bool) -> PorousLaws:
+    """Return the laws of an electrode; parameters as in ``make_porous_kernels``."""
+    import warp as wp
+
+    real, vector = lanes.real, lanes.vector
+    sqrt = lanes.sqrt
+    one, half = real(1.0), real(0.5)
+    last = shells - 1
+    shared_type, porous_type = make_cell_structure(), make_porous_structure()
+    potential, exchange, inverse_sinh = laws.potential, laws.exchange, laws.inverse_sinh
+    kinetic_power = laws.kinetic_power
+    diffusivity_n, diffusivity_p = laws.diffusivity_negative, laws.diffusivity_positive
+    twice_thermal_voltage = real(2.0 * GAS_CONSTANT / FARADAY)
+    least_salt = real(LEAST_SALT)
+    exhaustion, inverse_last = real(_EXHAUSTION), real(1.0 / _LAST_LITHIUM)
+
+    @wp.func
+    def diffusivity(shared: shared_type, positive: int, factor: vector, here: vector, there: vector):
+        if positive == 0:
+            return diffusivity_n(shared.diffusivity_negative, factor, here, there)
+        return diffusivity_p(shared.diffusivity_positive, factor, here, there)
+
+    @wp.func
+    def eliminate_particles(
+        shared: shared_type,
+        positive: int,
+        volumes: int,
+        b: int,
+        slot: int,
+        reach: real,  # step / radius^2
+        factor: vector,
+        gradient: vector,  # of stoichiometry at the surface times diffusivity, for each ampere
+        side: vector,
+        profile: wp.array2d(dtype=vector),
+        surfaces: wp.array2d(dtype=vector),
+        face: wp.array2d(dtype=vector),
+        upper: wp.array2d(dtype=vector),
+        rest: wp.array2d(dtype=vector),
+        still: wp.array2d(dtype=vector),
+        slope: wp.array2d(dtype=vector),
+    ):
+        for v in range(volumes):
+            row = v * shells
+            for k in range(last):
+                face[k, slot] = reach * diffusivity(
+                    shared, positive, factor, profile[row + k, b], profile[row + k + 1, b]
+                )
+            for k in range(shells):
+                above = vector()
+                low = vector()
+                before = vector()
+                kept = vector()
+                if k < last:
+                    above = face[k, slot] * shared.outward[k]
+                if k > 0:
+                    low = face[k - 1, slot] * shared.inward[k]
+                    before = upper[row + k - 1, b]
+                    kept = rest[row + k - 1, b]
+                pivot = wp.cw_div(vector(one), vector(one) + above + wp.cw_mul(low, vector(one) - before))
+                held = profile[row + k, b] + wp.cw_mul(low, kept)
+                if k < last:
+                    upper[row + k, b] = wp.cw_mul(above, pivot)
+                    rest[row + k, b] = wp.cw_mul(held, pivot)
+                else:
+                    # the outermost shell: its stoichiometry is rest + upper * reaction
+                    out = gradient * (reach * shared.edge)
+                    upper[row + k, b] = wp.cw_mul(out, pivot)
+                    rest[row + k, b] = wp.cw_mul(held + wp.cw_mul(out, side), pivot)
+            edge = wp.cw_div(
+                gradient * shared.surface_gap,
+                diffusivity(shared, positive, factor, profile[row + last, b], surfaces[v, b]),
+            )
+            still[v, b] = rest[row + last, b] + wp.cw_mul(edge, side)
+            slope[v, b] = upper[row + last, b] + edge
+
+    @wp.func
+    def exhausted(left: vector):
+        # cubic from 1 of what is the last to 0, straight on below; and its slope, falling with what is left
+        lack = wp.max(vector(one) - left * inverse_last, vector())
+        held = wp.min(lack, vector(one))
+        square = wp.cw_mul(held, held) * real(3.0)
+        loss = wp.cw_mul(square, lack) - wp.cw_mul(wp.cw_mul(held, held), held) * real(2.0)
+        return loss * exhaustion, square * (exhaustion * inverse_last)
+
+    @wp.func
+    def relate_potential(
+        potentials: wp.array2d(dtype=real),
+        exchanges: wp.array2d(dtype=real),
+        sinh_table: wp.array2d(dtype=real),
+        exponent: real,
+        sign: real,  # 1: reaction leaves the particles on discharge, -1: it enters them
+        still: vector,
+        slope: vector,
+        reaction: vector,  # [A], if the whole electrode reacted so
+        side: vector,
+        flux: vector,
+        rate: vector,
+        film: vector,
+        salt: vector,
+        thermal: vector,
+        warming: vector,
+    ):
+        s = still + wp.cw_mul(slope, reaction)
+        u, du, entropy = potential(potentials, s, warming)
+        j0, dj0 = exchange(exchanges, s)
+        density = wp.cw_mul(wp.cw_mul(j0, rate), kinetic_power(salt, exponent))
+        per = wp.cw_div(flux, density) * half
+        x = wp.cw_mul(reaction + side, per)
+        eta = wp.cw_mul(thermal, inverse_sinh(sinh_table, x))
+        steep = wp.cw_div(thermal, sqrt(wp.cw_mul(x, x) + vector(one)))
+        by_reaction = wp.cw_mul(steep, per - wp.cw_mul(wp.cw_mul(x, dj0), slope))
+        by_salt = wp.cw_div(wp.cw_mul(steep, x), salt) * (-exponent * sign)
+        empty, empty_slope = exhausted(s)
+        full, full_slope = exhausted(vector(one) - s)
+        value = u + empty - full + eta * sign + wp.cw_mul(film, reaction)
+        steepness = wp.cw_mul(du - empty_slope - full_slope, slope)
+        return value, steepness + by_reaction * sign + film, by_salt, u, entropy
+
+    @wp.func
+    def released_never(table: wp.array2d(dtype=real), old: vector, new: vector, temperature: vector, warming: vector):
+        return vector()
+
+    @wp.func
+    def released_enthalpy(
+        table: wp.array2d(dtype=real), old: vector, new: vector, temperature: vector, warming: vector
+    ):
+        u, du, entropy = potential(table, (old + new) * half, warming)
+        return wp.cw_mul(u - wp.cw_mul(temperature, entropy), new - old)
+
+    released = released_enthalpy if heat_of_mixing else released_never
+
+    @wp.func
+    def settle_electrode(
+        shared: shared_type,
+        porous: porous_type,
+        b: int,
+        first: int,
+        volumes: int,
+        sign: real,
+        potentials: wp.array2d(dtype=real),
+        exchanges: wp.array2d(dtype=real),
+        exponent: real,
+        flux: vector,
+        rate: vector,
+        side: vector,
+        temperature: vector,
+        entering: vector,  # ionic current through the left end [A]
+        salt: wp.array2d(dtype=vector),
+        ionic: wp.array2d(dtype=vector),
+        still: wp.array2d(dtype=vector),
+        slope: wp.array2d(dtype=vector),
+        upper: wp.array2d(dtype=vector),
+        rest: wp.array2d(dtype=vector),
+        before: wp.array2d(dtype=vector),
+        profile: wp.array2d(dtype=vector),
+        surfaces: wp.array2d(dtype=vector),
+    ):
+        warming = temperature - vector(shared.reference_temperature)
+        thermal = temperature * twice_thermal_voltage
+        mean = vector()
+        surface = vector()
+        phi = vector()
+        power = vector()
+        resting = vector()  # enthalpy at the surfaces, mean over the electrode [V]
+        relaxed = vector()  # enthalpy that leaves the particles, mean over the electrode [V]
+        left = entering
+        for v in range(volumes):
+            k = first + v
+            share = one / porous.inverse_share[k]
+            right = vector()
+            if k < porous.inverse_share.shape[0] - 1:
+                right = ionic[k, b]
+            reaction = (right - left) * (sign * porous.inverse_share[k])
+            left = right
+            row = v * shells
+            total = vector()
+            changed = vector()
+            for back in range(shells):
+                shell = last - back
+                old = before[row + shell, b]
+                beyond = reaction
+                if back > 0:
+                    beyond = profile[row + shell + 1, b]
+                new = rest[row + shell, b] + wp.cw_mul(upper[row + shell, b], beyond)
+                profile[row + shell, b] = new
+                total += new * shared.volumes[shell]
+                changed += released(potentials, old, new, temperature, warming) * shared.volumes[shell]
+            s = still[v, b] + wp.cw_mul(slope[v, b], reaction)
+            surfaces[v, b] = s
+            value, by_reaction, by_salt, u, entropy = relate_potential(
+                potentials,
+                exchanges,
+                shared.inverse_sinh,
+                exponent,
+                sign,
+                s,
+                vector(),
+                reaction,
+                side,
+                flux,
+                rate,
+                vector(),
+                wp.max(salt[k, b], vector(least_salt)),
+                thermal,
+                warming,
+            )
+            enthalpy = u - wp.cw_mul(temperature, entropy)
+            mean += total * share
+            surface += s * share
+            phi += value * share
+            power += wp.cw_mul(enthalpy, reaction) * share
+            resting += enthalpy * share
+            relaxed += changed * share
+        return mean, surface, phi, power, resting, relaxed
+
+    @wp.func
+    def power_at_surface(
+        shared: shared_type,
+        step: real,
+        side: vector,
+        power_n: vector,
+        power_p: vector,
+        resting_n: vector,
+        released_n: vector,
+        released_p: vector,
+        flux_n: vector,
+        flux_p: vector,
+    ):
+        return power_p - power_n
+
+    @wp.func
+    def power_of_profiles(
+        shared: shared_type,
+        step: real,
+        side: vector,
+        power_n: vector,
+        power_p: vector,
+        resting_n: vector,
+        released_n: vector,
+        released_p: vector,
+        flux_n: vector,
+        flux_p: vector,
+    ):
+        charge_n = wp.cw_div(
+            vector(one / (real(3.0) * shared.gradient_negative * shared.inverse_time_negative)), flux_n
+        )
+        charge_p = wp.cw_div(
+            vector(one / (real(3.0) * shared.gradient_positive * shared.inverse_time_positive)), flux_p
+        )
+        profiles = wp.cw_mul(charge_n, released_n) + wp.cw_mul(charge_p, released_p)
+        return profiles * (one / step) + wp.cw_mul(side, resting_n)
+
+    @wp.func
+    def draw_tangent(
+        b: int,
+        voltage: vector,
+        slope: vector,
+        current: vector,
+        shunt: vector,
+        connection: vector,
+        connected: vector,
+        source: wp.array(dtype=vector),
+        inner: wp.array(dtype=vector),
+        conductance: wp.array(dtype=vector),
+    ):
+        # Thevenin source and resistance at the cell's own ends, with its shunt; conductance of the whole branch
+        resistance = wp.max(-slope, vector(real(1e-7)))
+        beside = vector(one) + wp.cw_mul(resistance, shunt)
+        source[b] = wp.cw_div(voltage + wp.cw_mul(resistance, current), beside)
+        inner_resistance = wp.cw_div(resistance, beside)
+        inner[b] = inner_resistance
+        conductance[b] = wp.cw_div(connected, inner_resistance + connection)
+
+    return PorousLaws(
+        eliminate_particles=eliminate_particles,
+        relate_potential=relate_potential,
+        settle_electrode=settle_electrode,
+        chemical_power=power_of_profiles if heat_of_mixing else power_at_surface,
+        draw_tangent=draw_tangent,
+    )

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from celltwin.core import Array
-
 if TYPE_CHECKING:
     import pybamm
 
@@ -57,33 +55,35 @@ LAW_INPUTS = (
     "Negative electrode entropic change factor",
     "Positive electrode entropic change factor",
     "Positive electrode entropic change offset [V.K-1]",
+    "Surroundings offset [K]",
 )
 """Numbers in the laws below: diffusivities and exchange-current densities at half stoichiometry, 25 degC, 1 mol/l."""
 
 
 @dataclass(frozen=True)
 class ShapeCorrections:
-    """Smooth bumps that correct a law over stoichiometry.
+    """Smooth corrections of a set's laws over stoichiometry.
 
-    Each correction is a sum of Gaussians with evenly spaced centres; the width is 0.6 of their distance, so that
-    coefficients of one sign give a nearly straight line.
+    Open-circuit potentials and entropic changes get sums of Gaussians with evenly spaced centres, whose width is 0.6
+    of their distance, so that coefficients of one sign give a nearly straight line. The logarithm of a diffusivity
+    gets Legendre polynomials from the first order up, over the whole of stoichiometry.
 
     Attributes
     ----------
     open_circuit_negative, open_circuit_positive : tuple of float
         Centres of bumps of the open-circuit potential; coefficients in V.
-    diffusivity_negative, diffusivity_positive : tuple of float
-        Of the natural logarithm of the diffusivity.
     entropic_negative, entropic_positive : tuple of float
-        Of the entropic change; coefficients in V/K.
+        Centres of bumps of the entropic change; coefficients in V/K.
+    diffusivity_negative, diffusivity_positive : int
+        Highest order of the polynomials of the natural logarithm of the diffusivity, up to 4; 0 for none.
     """
 
     open_circuit_negative: tuple[float, ...] = ()
     open_circuit_positive: tuple[float, ...] = ()
-    diffusivity_negative: tuple[float, ...] = ()
-    diffusivity_positive: tuple[float, ...] = ()
     entropic_negative: tuple[float, ...] = ()
     entropic_positive: tuple[float, ...] = ()
+    diffusivity_negative: int = 0
+    diffusivity_positive: int = 0
 
     def input_names(self) -> tuple[str, ...]:
         """Return the names of all coefficients."""
@@ -92,20 +92,31 @@ class ShapeCorrections:
     def names(self, field: str) -> tuple[str, ...]:
         """Return the names of one correction's coefficients, such as ``"Positive OCP correction 3 [V]"``."""
         title, unit = _SHAPES[field]
-        return tuple(f"{title} correction {index + 1}{unit}" for index in range(len(getattr(self, field))))
+        shape = getattr(self, field)
+        count = shape if isinstance(shape, int) else len(shape)
+        return tuple(f"{title} correction {index + 1}{unit}" for index in range(count))
 
     def sum(self, field: str, stoichiometry: Any, coefficients: Mapping[str, Any]) -> Any:
         """Return the correction at a stoichiometry; numbers, arrays and PyBaMM's symbols all serve."""
-        centres = getattr(self, field)
-        if not centres:
-            return 0.0
-        width = 0.6 * (centres[1] - centres[0]) if len(centres) > 1 else 0.15
+        shape = getattr(self, field)
         total: Any = 0.0
-        for centre, name in zip(centres, self.names(field), strict=True):
+        if isinstance(shape, int):
+            at = 2.0 * stoichiometry - 1.0
+            for name, polynomial in zip(self.names(field), _LEGENDRE, strict=False):
+                total = total + coefficients[name] * polynomial(at)
+            return total
+        width = 0.6 * (shape[1] - shape[0]) if len(shape) > 1 else 0.15
+        for name, centre in zip(self.names(field), shape, strict=True):
             total = total + coefficients[name] * np.exp(-(((stoichiometry - centre) / width) ** 2))
         return total
 
 
+_LEGENDRE: tuple[Callable[[Any], Any], ...] = (
+    lambda at: at,
+    lambda at: 1.5 * at**2 - 0.5,
+    lambda at: at * (2.5 * at**2 - 1.5),
+    lambda at: (35.0 * at**4 - 30.0 * at**2 + 3.0) / 8.0,
+)
 _SHAPES = {
     "open_circuit_negative": ("Negative OCP", " [V]"),
     "open_circuit_positive": ("Positive OCP", " [V]"),
@@ -130,31 +141,34 @@ def published_values(values: pybamm.ParameterValues) -> dict[str, float]:
     found.setdefault("Contact resistance [Ohm]", 0.0)
     transference = values["Cation transference number"]
     if callable(transference):
-        found["Cation transference number"] = _evaluate(transference(REFERENCE_SALT, REFERENCE_TEMPERATURE))
+        found["Cation transference number"] = _evaluate(values, transference(REFERENCE_SALT, REFERENCE_TEMPERATURE))
     for domain in ("Negative", "Positive"):
         highest = _number(values, f"Maximum concentration in {domain.lower()} electrode [mol.m-3]")
         initial = _number(values, f"Initial concentration in {domain.lower()} electrode [mol.m-3]")
         found[f"{domain} electrode initial stoichiometry"] = initial / highest
         conductivity = values[f"{domain} electrode conductivity [S.m-1]"]
-        found[f"{domain} electrode conductivity [S.m-1]"] = _at(conductivity, REFERENCE_TEMPERATURE)
+        found[f"{domain} electrode conductivity [S.m-1]"] = _at(values, conductivity, REFERENCE_TEMPERATURE)
         diffusivity, exchange = _base_laws(values, domain)
-        found[f"{domain} particle diffusivity [m2.s-1]"] = _evaluate(diffusivity(EVALUATED_AT, REFERENCE_TEMPERATURE))
+        found[f"{domain} particle diffusivity [m2.s-1]"] = _evaluate(
+            values, diffusivity(EVALUATED_AT, REFERENCE_TEMPERATURE)
+        )
         found[f"{domain} electrode exchange-current density [A.m-2]"] = _evaluate(
-            exchange(REFERENCE_SALT, EVALUATED_AT * highest, highest, REFERENCE_TEMPERATURE)
+            values, exchange(REFERENCE_SALT, EVALUATED_AT * highest, highest, REFERENCE_TEMPERATURE)
         )
         found[f"{domain} particle diffusivity activation energy [J.mol-1]"] = _activation_energy(
-            lambda at, law=diffusivity: law(EVALUATED_AT, at)
+            values, lambda at, law=diffusivity: law(EVALUATED_AT, at)
         )
         found[f"{domain} electrode reaction activation energy [J.mol-1]"] = _activation_energy(
-            lambda at, law=exchange, top=highest: law(REFERENCE_SALT, EVALUATED_AT * top, top, at)
+            values, lambda at, law=exchange, top=highest: law(REFERENCE_SALT, EVALUATED_AT * top, top, at)
         )
         found[f"{domain} electrode entropic change factor"] = 1.0
     found["Positive electrode entropic change offset [V.K-1]"] = 0.0
+    found["Surroundings offset [K]"] = 0.0
     conductivity = _function(values["Electrolyte conductivity [S.m-1]"])
     found["Electrolyte conductivity factor"] = 1.0
     found["Electrolyte diffusivity factor"] = 1.0
     found["Electrolyte transport activation energy [J.mol-1]"] = _activation_energy(
-        lambda at: conductivity(REFERENCE_SALT, at)
+        values, lambda at: conductivity(REFERENCE_SALT, at)
     )
     return found
 
@@ -191,8 +205,10 @@ def _electrode_laws(
     base_diffusivity, base_exchange = _base_laws(values, domain)
     base_potential = values[f"{domain} electrode OCP [V]"]
     base_entropic = _function(values[f"{domain} electrode OCP entropic change [V.K-1]"])
-    middle_diffusivity = _evaluate(base_diffusivity(EVALUATED_AT, REFERENCE_TEMPERATURE))
-    middle_exchange = _evaluate(base_exchange(REFERENCE_SALT, EVALUATED_AT * highest, highest, REFERENCE_TEMPERATURE))
+    middle_diffusivity = _evaluate(values, base_diffusivity(EVALUATED_AT, REFERENCE_TEMPERATURE))
+    middle_exchange = _evaluate(
+        values, base_exchange(REFERENCE_SALT, EVALUATED_AT * highest, highest, REFERENCE_TEMPERATURE)
+    )
 
     def diffusivity(stoichiometry: Any, temperature: Any) -> Any:
         shape = base_diffusivity(stoichiometry, REFERENCE_TEMPERATURE) / middle_diffusivity
@@ -261,9 +277,9 @@ def _arrhenius(energy: Any, temperature: Any) -> Any:
     return energy / _GAS_CONSTANT * (1.0 / REFERENCE_TEMPERATURE - 1.0 / temperature)
 
 
-def _activation_energy(law: Callable[[float], Any]) -> float:
+def _activation_energy(values: pybamm.ParameterValues, law: Callable[[float], Any]) -> float:
     cold, warm = REFERENCE_TEMPERATURE - 10.0, REFERENCE_TEMPERATURE + 10.0
-    ratio = _evaluate(law(warm)) / _evaluate(law(cold))
+    ratio = _evaluate(values, law(warm)) / _evaluate(values, law(cold))
     return float(_GAS_CONSTANT * np.log(ratio) / (1.0 / cold - 1.0 / warm))
 
 
@@ -271,18 +287,15 @@ def _number(values: pybamm.ParameterValues, name: str) -> float:
     return float(values[name])
 
 
-def _at(entry: Any, temperature: float) -> float:
-    return _evaluate(entry(temperature)) if callable(entry) else float(entry)
+def _at(values: pybamm.ParameterValues, entry: Any, temperature: float) -> float:
+    return _evaluate(values, entry(temperature)) if callable(entry) else float(entry)
 
 
-def _evaluate(result: Any) -> float:
-    evaluate = getattr(result, "evaluate", None)
-    return float(np.asarray(evaluate() if evaluate is not None else result, dtype=np.float64).reshape(-1)[0])
+def _evaluate(values: pybamm.ParameterValues, result: Any) -> float:
+    import pybamm
 
-
-def sample(law: Callable[[Any], Any], stoichiometry: Array) -> Array:
-    """Return a law of stoichiometry, as numbers, at shape (n,)."""
-    return np.array([_evaluate(law(float(at))) for at in stoichiometry])
+    number = values.evaluate(result) if isinstance(result, pybamm.Symbol) else result
+    return float(np.asarray(number, dtype=np.float64).reshape(-1)[0])
 
 
 _GAS_CONSTANT = 8.314462618  # [J.mol-1.K-1]

@@ -15,8 +15,7 @@ from .parameter_space import ParameterSpace
 
 __all__ = ["CalibrationProblem", "CostOptions", "choose_rows"]
 
-PENALTY = 30.0  # residual of a row that the simulation did not reach, before its share is taken
-SLOPE = 60.0  # what the residual of such rows grows by over the length of the curve
+SHORTFALL = 300.0  # what the residual of a row that was not reached grows by over the length of the curve
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,9 +219,11 @@ class _CurveFit:
         self.simulation = CellSimulation(model, curve, self.rows)
         time = np.asarray(curve.time)
         duration = float(time[-1] - time[0])
+        self.duration = duration
         self.progress = (time[self.rows] - time[0]) / duration
         doubt = float(np.hypot(cost.time * duration, curve.time_uncertainty))
         root = np.sqrt(shares * cost.independent)
+        self.root = root
         self.robust = cost.robust
         self.voltage = np.asarray(curve.voltage)[self.rows]
         slope = _slope(time, np.asarray(curve.voltage), curve.scored)[self.rows]
@@ -245,14 +246,17 @@ class _CurveFit:
             self.size *= 2
 
     def residuals(self, result: SimulatedCurve, offset: tuple[Array, Array] | None) -> Array:
-        """Return weighted departures; rows not reached give a penalty that falls as the simulation gets further."""
+        """Return weighted departures.
+
+        Rows that were not reached are no values: their penalty falls without a jump as the simulation gets further.
+        """
         voltage = result.voltage if offset is None else result.voltage + offset[0]
         missing = ~np.isfinite(result.voltage)
         departures = np.where(missing, 0.0, voltage - self.voltage) * self.voltage_weight
         if missing.any():
-            share = np.sqrt(1.0 / self.rows.size) * np.sqrt(40.0)
-            reached = self.progress[~missing][-1] if not missing.all() else 0.0
-            departures = np.where(missing, -share * (PENALTY + SLOPE * (self.progress - reached)), departures)
+            lacking = np.maximum(self.progress - result.end / self.duration, 0.0)
+            short = (min(result.end_voltage, self.voltage.min()) - self.voltage) * self.voltage_weight
+            departures = np.where(missing, short - self.root * SHORTFALL * lacking, departures)
         departures = self._softened(departures)
         if self.temperature is None:
             return departures
@@ -267,7 +271,7 @@ class _CurveFit:
         if self.robust <= 0.0:
             return residuals
         size = np.abs(residuals)
-        share = np.sqrt(40.0 / self.rows.size) * self.robust
+        share = self.root * self.robust
         beyond = np.sqrt(np.maximum(2.0 * share * size - share**2, 0.0))
         return np.where(size <= share, residuals, np.sign(residuals) * beyond)
 

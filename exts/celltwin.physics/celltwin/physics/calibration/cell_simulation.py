@@ -17,7 +17,7 @@ from .cell_simulation_profile import CurrentProfile, find_profile
 from .measured_curve import MeasuredCurve
 
 if TYPE_CHECKING:
-    import pybamm
+    pass
 
 __all__ = ["CellModel", "CellSimulation", "ModelOptions", "SimulatedCurve"]
 
@@ -62,6 +62,8 @@ class SimulatedCurve:
         [V], [K]; not a number in rows that the simulation did not reach.
     end : float
         Time reached [s].
+    end_voltage : float
+        Voltage there [V]; 0 where nothing was reached.
     reason : str
         Why the simulation ended early; empty where it did not.
     """
@@ -69,6 +71,7 @@ class SimulatedCurve:
     voltage: Array
     temperature: Array
     end: float
+    end_voltage: float = 0.0
     reason: str = ""
 
     @property
@@ -234,16 +237,17 @@ def _solve(solver: Any, model: Any, stops: Array, times: Array, inputs: list[dic
 def _read(solution: Any, times: Array) -> SimulatedCurve:
     count = times.size
     if isinstance(solution, str):
-        return SimulatedCurve(np.full(count, np.nan), np.full(count, np.nan), 0.0, solution)
+        return SimulatedCurve(np.full(count, np.nan), np.full(count, np.nan), 0.0, 0.0, solution)
     at = np.asarray(solution.t, dtype=np.float64)
     end = float(at[-1])
     reached = times <= end + 1e-6
-    columns = []
+    columns, last = [], []
     for name in (VOLTAGE, TEMPERATURE):
         values = np.asarray(solution[name].entries, dtype=np.float64).reshape(-1)[: at.size]
         columns.append(np.where(reached, np.interp(times, at, values), np.nan))
+        last.append(float(values[-1]))
     reason = "" if bool(reached.all()) else f"ended at {end:.1f} s: {solution.termination}"
-    return SimulatedCurve(columns[0], columns[1], end, reason)
+    return SimulatedCurve(columns[0], columns[1], end, last[0], reason)
 
 
 _POINTS = {

@@ -47,7 +47,8 @@ class CurrentProfile:
             return pybamm.InputParameter(name)
 
         def surroundings(_width: Any, _height: Any, time: Any) -> Any:
-            return given("Surroundings at start [K]") + given("Surroundings drift [K.s-1]") * time
+            start = given("Surroundings at start [K]") + given("Surroundings offset [K]")
+            return start + given("Surroundings drift [K.s-1]") * time
 
         if self.knots is None:
             risen = (pybamm.t - given("Current begins [s]")) / given("Current rises [s]")

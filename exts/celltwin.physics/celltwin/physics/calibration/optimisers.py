@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -204,7 +203,7 @@ class Recorder:
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         part = self.checkpoint.with_suffix(".part")
         part.write_text(json.dumps(content), encoding="utf-8")
-        os.replace(part, self.checkpoint)
+        part.replace(self.checkpoint)
 
 
 Method = Callable[[Recorder, Array, int], str]

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from celltwin.core import ModelError
 
 from .base_sets import BaseSet
 from .base_sets_laws import ShapeCorrections
 from .parameter_space import FreeParameter, ParameterSpace
 
-__all__ = ["SHAPES", "PhysicalRange", "cell_parameter_space", "physical_ranges", "shape_parameter_space"]
+__all__ = ["PhysicalRange", "cell_parameter_space", "cell_shapes", "physical_ranges", "shape_parameter_space"]
 
 Model = Literal["SPM", "SPMe", "DFN"]
 
@@ -67,14 +69,10 @@ _RANGES: dict[str, PhysicalRange] = {
     "Positive electrode active material volume fraction": PhysicalRange(
         "-", 0.35, 0.85, 0.06, "linear", False, _FRACTION
     ),
-    "Negative electrode initial stoichiometry": PhysicalRange("-", 0.60, 0.99, 0.06, "linear", False, _BALANCE),
-    "Positive electrode initial stoichiometry": PhysicalRange("-", 0.02, 0.55, 0.06, "linear", False, _BALANCE),
-    "Negative particle diffusivity [m2.s-1]": PhysicalRange(
-        "m2/s", 1e-16, 1e-12, 0.5, "log", False, _LITERATURE
-    ),
-    "Positive particle diffusivity [m2.s-1]": PhysicalRange(
-        "m2/s", 1e-17, 1e-12, 0.5, "log", False, _LITERATURE
-    ),
+    "Negative electrode initial stoichiometry": PhysicalRange("-", 0.40, 0.99, 0.08, "linear", False, _BALANCE),
+    "Positive electrode initial stoichiometry": PhysicalRange("-", 0.005, 0.6, 0.06, "linear", False, _BALANCE),
+    "Negative particle diffusivity [m2.s-1]": PhysicalRange("m2/s", 1e-16, 1e-12, 0.5, "log", False, _LITERATURE),
+    "Positive particle diffusivity [m2.s-1]": PhysicalRange("m2/s", 1e-17, 1e-12, 0.5, "log", False, _LITERATURE),
     "Negative electrode exchange-current density [A.m-2]": PhysicalRange(
         "A/m2", 0.03, 50.0, 0.4, "log", False, _LITERATURE
     ),
@@ -112,6 +110,9 @@ _RANGES: dict[str, PhysicalRange] = {
     "Cell heat capacity [J.K-1.m-3]": PhysicalRange(
         "J/(K.m3)", 0.85, 1.18, 0.02, "log", True, "830 to 1,040 J/(kg.K), Steinhardt et al., Energy AI 2022; tight"
     ),
+    "Surroundings offset [K]": PhysicalRange(
+        "K", -4.0, 4.0, 1.0, "linear", False, "surroundings that were supposed, not measured"
+    ),
     "Negative electrode entropic change factor": PhysicalRange("-", -1.0, 3.0, 0.4, "linear", False, _ENTROPY),
     "Positive electrode entropic change factor": PhysicalRange("-", -1.0, 3.0, 0.4, "linear", False, _ENTROPY),
     "Positive electrode entropic change offset [V.K-1]": PhysicalRange(
@@ -120,20 +121,32 @@ _RANGES: dict[str, PhysicalRange] = {
 }
 
 _STANDARD_FIXED = (
+    "Surroundings offset [K]",
     "Negative electrode reaction activation energy [J.mol-1]",
     "Separator porosity",
     "Positive electrode conductivity [S.m-1]",
 )
 """What 24 free parameters leave out: of all, these change the curves least beside the others."""
 
-SHAPES = ShapeCorrections(
-    open_circuit_negative=(0.02, 0.10, 0.18, 0.26),
-    open_circuit_positive=(0.28, 0.36, 0.44, 0.52, 0.60, 0.68, 0.76, 0.84, 0.92, 1.00),
-    diffusivity_negative=(0.0, 0.3, 0.6, 0.9),
-    diffusivity_positive=(0.3, 0.48, 0.66, 0.84, 1.02),
-    entropic_positive=(0.3, 0.42, 0.54, 0.66, 0.78, 0.90, 1.02),
-)
-"""Corrections over the stoichiometries that a cell of layered oxide and graphite passes through."""
+
+def cell_shapes(base: BaseSet) -> ShapeCorrections:
+    """Return the corrections for a cell: bumps 0.08 apart over the positive electrode's way, some at the knee.
+
+    Parameters
+    ----------
+    base : BaseSet
+        Its balance says where the positive electrode's way begins.
+    """
+    begin = 0.08 * np.floor(base.numbers["Positive electrode initial stoichiometry"] / 0.08)
+    centres = tuple(round(float(at), 3) for at in np.arange(max(begin, 0.0), 1.01, 0.08))
+    return ShapeCorrections(
+        open_circuit_negative=(0.02, 0.10, 0.18, 0.26),
+        open_circuit_positive=centres,
+        entropic_positive=tuple(round(float(at), 3) for at in np.arange(max(begin, 0.0), 1.07, 0.12)),
+        diffusivity_negative=3,
+        diffusivity_positive=4,
+    )
+
 
 _SHAPE_SPREADS = {
     "open_circuit_negative": ("V", 0.015, 0.08),
@@ -150,7 +163,9 @@ def physical_ranges() -> dict[str, PhysicalRange]:
     return dict(_RANGES)
 
 
-def cell_parameter_space(base: BaseSet, *, model: Model = "DFN", names: tuple[str, ...] | None = None) -> ParameterSpace:
+def cell_parameter_space(
+    base: BaseSet, *, model: Model = "DFN", names: tuple[str, ...] | None = None
+) -> ParameterSpace:
     """Return the free parameters of a cell: 24 for the DFN, fewer for the simpler models.
 
     Parameters
@@ -174,28 +189,24 @@ def cell_parameter_space(base: BaseSet, *, model: Model = "DFN", names: tuple[st
         raise ModelError(
             f"{', '.join(unknown)}: no physical range is known", remedy=f"Choose among {', '.join(_RANGES)}"
         )
-    return ParameterSpace(
-        tuple(_free(name, _RANGES[name], base) for name in chosen if letter in _RANGES[name].models)
-    )
+    return ParameterSpace(tuple(_free(name, _RANGES[name], base) for name in chosen if letter in _RANGES[name].models))
 
 
-def shape_parameter_space(shapes: ShapeCorrections = SHAPES) -> tuple[FreeParameter, ...]:
+def shape_parameter_space(shapes: ShapeCorrections) -> tuple[FreeParameter, ...]:
     """Return the coefficients of shape corrections as free parameters, held to 0 by their priors."""
-    found = []
-    for field, (unit, spread, bound) in _SHAPE_SPREADS.items():
-        for name in shapes.names(field):
-            found.append(
-                FreeParameter(
-                    name=name,
-                    unit=unit,
-                    low=-bound,
-                    high=bound,
-                    start=0.0,
-                    spread=spread,
-                    source="regularised: a correction is as small as the data allow",
-                )
-            )
-    return tuple(found)
+    return tuple(
+        FreeParameter(
+            name=name,
+            unit=unit,
+            low=-bound,
+            high=bound,
+            start=0.0,
+            spread=spread,
+            source="regularised: a correction is as small as the data allow",
+        )
+        for field, (unit, spread, bound) in _SHAPE_SPREADS.items()
+        for name in shapes.names(field)
+    )
 
 
 def _free(name: str, bounds: PhysicalRange, base: BaseSet) -> FreeParameter:

@@ -156,6 +156,16 @@ def test_an_incomplete_discharge_is_doubtful_at_either_end():
     assert "begins at 3.950 V at rest" in findings[1].message
 
 
+def test_a_faster_discharge_that_draws_more_charge_is_noted():
+    slow, fast = discharge(0.5), discharge(2.0)
+    longer = replace(fast, time=1.08 * fast.time)
+
+    finding = found(check_measured_set(measured(slow, longer), CELL), "charge")
+
+    assert finding.level is FindingLevel.NOTE
+    assert "more charge than the slower 0.5C" in finding.message
+
+
 def test_a_cell_that_draws_less_than_half_its_capacity_is_doubtful():
     aged = discharge(capacity=0.9)
 

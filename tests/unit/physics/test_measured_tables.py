@@ -215,6 +215,24 @@ def test_a_flat_plateau_of_a_coarse_instrument_is_not_stuck(tmp_path: Path):
     assert curve.source.left_out == {}
 
 
+def test_one_rate_at_two_temperatures_is_told_apart(tmp_path: Path):
+    header = "test_time_second,voltage_volt,current_ampere,surface_temperature_celsius"
+    files = [
+        write(
+            tmp_path / f"{number}.bdf.csv",
+            header,
+            [Record.time, Record.voltage, -Record.current, Record.temperature + offset],
+        )
+        for number, offset in enumerate((-15.0, 0.0))
+    ]
+
+    warm_and_cold = read_measured_set(files, cell=CELL).of_kind("discharge")
+    twice = read_measured_set([files[0], files[0]], cell=CELL).of_kind("discharge")
+
+    assert warm_and_cold.names == ("1C at 10 degC", "1C at 25 degC")
+    assert twice.names == ("1C", "1C (2)")
+
+
 def test_time_of_the_step_instead_of_the_test_is_refused_with_the_remedy(tmp_path: Path):
     time = np.concatenate([np.arange(0.0, 600.0, STEP)] * 8)
     path = write(

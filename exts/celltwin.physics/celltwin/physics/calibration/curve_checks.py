@@ -33,6 +33,7 @@ _SAME_RATE = 1.3  # rates within this factor tell the same
 _COARSE_VOLTAGE, _COARSE_TEMPERATURE = 5e-3, 0.3  # [V], [K]
 _FINE_TEMPERATURE, _CLIPPED_SHARE = 0.08, 0.05  # [K], of the rows
 _FEWEST_ROWS = 30
+_MORE_CHARGE, _AS_WARM = 0.005, 5.0  # of the slower discharge's; [K]
 _COMPLETE = 0.05  # [V] above the lower cut-off that a discharge may stop at
 
 
@@ -120,6 +121,7 @@ def check_measured_set(measured: MeasuredSet, description: CellDescription | Non
                 remedy="Record the temperature of the cell's surface, or calibrate the voltage alone",
             )
         )
+    findings += _check_order(discharges)
     if description is not None and not any(
         finding.level is FindingLevel.REFUSED and finding.check in ("current sign", "voltage unit")
         for finding in findings
@@ -127,6 +129,32 @@ def check_measured_set(measured: MeasuredSet, description: CellDescription | Non
         findings += check_chemistry(discharges, description)
     order = list(FindingLevel)
     return tuple(sorted(_grouped(findings), key=lambda finding: order.index(finding.level)))
+
+
+def _check_order(discharges: Sequence[MeasuredCurve]) -> list[CurveFinding]:
+    """Return findings of discharges that draw more charge than the slowest one that began as warm."""
+    slowest = min(discharges, key=lambda curve: abs(curve.mean_current), default=None)
+    if slowest is None:
+        return []
+    findings = []
+    for curve in discharges:
+        more = curve.charge / slowest.charge - 1.0 if slowest.charge > 0.0 else 0.0
+        warmer = (
+            0.0
+            if curve.temperature is None or slowest.temperature is None
+            else float(curve.temperature[0] - slowest.temperature[0])
+        )
+        if more > _MORE_CHARGE and abs(warmer) < _AS_WARM:
+            findings.append(
+                _finding(
+                    FindingLevel.NOTE,
+                    "charge",
+                    curve,
+                    f"draws {100.0 * more:.1f} % more charge than the slower {slowest.name}",
+                    "Unless its own heat explains it, check the clock, the ammeter and whether both began equally full",
+                )
+            )
+    return findings
 
 
 def _grouped(findings: Sequence[CurveFinding]) -> list[CurveFinding]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from celltwin.core import ZERO_CELSIUS
 
 from .cell_description import CellDescription
 from .measured_curve import CURVE_KINDS, MeasuredCurve, MeasuredSet, MeasurementError
@@ -23,6 +26,8 @@ from .measured_segments import CutRecord
 __all__ = ["MEASURED_KINDS", "list_cells", "read_measured_set"]
 
 Cells = dict[str, CutRecord]
+_NUMBER = re.compile(r" \(\d+\)$")
+_APART = 4  # [K] between discharges that are told apart by their temperature
 
 
 @dataclass(frozen=True)
@@ -161,14 +166,24 @@ def _read(
     return _KINDS[kind].read(chosen), described or _KINDS[kind].capacity
 
 
-def _distinct(curves: Iterable[MeasuredCurve]) -> Iterable[MeasuredCurve]:
-    """Yield the curves of several files with names that differ: the second ``"1C"`` is ``"1C (2)"``."""
-    seen: dict[str, int] = {}
+def _distinct(curves: Sequence[MeasuredCurve]) -> Iterable[MeasuredCurve]:
+    """Yield the curves of several records with names that differ.
+
+    Two of one rate become ``"1C at 10 degC"`` and ``"1C at 25 degC"`` where they began at different temperatures, else
+    ``"1C"`` and ``"1C (2)"``.
+    """
+    groups: dict[str, list[MeasuredCurve]] = {}
     for curve in curves:
-        base = curve.name.rsplit(" (", 1)[0]
-        seen[base] = seen.get(base, 0) + 1
-        name = base if seen[base] == 1 else f"{base} ({seen[base]})"
-        yield curve if name == curve.name else replace(curve, name=name)
+        groups.setdefault(_NUMBER.sub("", curve.name), []).append(curve)
+    for base, group in groups.items():
+        begun = [round(float(curve.temperature[0]) - ZERO_CELSIUS) for curve in group if curve.temperature is not None]
+        apart = len(begun) == len(group) and len(set(begun)) == len(group) and max(begun) - min(begun) >= _APART
+        for number, curve in enumerate(group, 1):
+            if len(group) > 1 and apart:
+                name = f"{base} at {begun[number - 1]} degC"
+            else:
+                name = base if number == 1 else f"{base} ({number})"
+            yield curve if name == curve.name else replace(curve, name=name)
 
 
 def _nothing(files: Sequence[Path], what: str, patterns: str) -> MeasurementError:

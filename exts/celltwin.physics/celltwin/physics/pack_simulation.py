@@ -104,7 +104,7 @@ class PackSimulation:
         The pack.
     variation : PackVariation
         The differences between its cells.
-    fidelity : {"SPMe", "ECM"}
+    fidelity : {"SPMe", "DFN", "ECM"}
         Model of a cell.
     step : float
         Time step [s].

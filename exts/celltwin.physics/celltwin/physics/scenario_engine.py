@@ -30,7 +30,7 @@ def build_engine(
     ----------
     player : ScenarioPlayer
         The scenario: state of charge, temperature, and how the cells differ.
-    fidelity : {"SPMe", "ECM"}
+    fidelity : {"SPMe", "DFN", "ECM"}
         Cell model.
     options : EngineOptions, optional
         As for :func:`simulate_scenario`.

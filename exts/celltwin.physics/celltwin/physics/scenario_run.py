@@ -289,7 +289,7 @@ def simulate_scenario(
         The scenario.
     seed : int, optional
         Seed of everything random; the scenario's own where absent.
-    fidelity : {"SPMe", "ECM"}
+    fidelity : {"SPMe", "DFN", "ECM"}
         Cell model.
     options : EngineOptions, optional
         Step, resolution, and models of ageing, abuse and mechanics.

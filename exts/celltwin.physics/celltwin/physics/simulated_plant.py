@@ -80,7 +80,7 @@ class SimulatedPlant:
         The pack; its data mappings say what is sent, and how.
     seed : int
         Seed of the cells' differences and of the sensors' noise.
-    fidelity : {"SPMe", "ECM"}
+    fidelity : {"SPMe", "DFN", "ECM"}
         Model of a cell.
     initial_soc : float
         Mean state of charge at the start [-].

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FIDELITIES", "build_varied_engine"]
 
-FIDELITIES = ("SPMe", "ECM")
+FIDELITIES = ("SPMe", "DFN", "ECM")
 
 
 def build_varied_engine(
@@ -35,7 +35,7 @@ def build_varied_engine(
         The pack.
     variation : PackVariation
         Capacity, whole series resistance and state of charge of the cells.
-    fidelity : {"SPMe", "ECM"}
+    fidelity : {"SPMe", "DFN", "ECM"}
         Model of a cell.
     temperature : float, optional
         Of every cell at the start [K]; that of the coolant's inlet, or of the air, where absent.
@@ -50,7 +50,7 @@ def build_varied_engine(
         If the cell's parameters, the fidelity or the busbar's material are unknown.
     """
     from .engine import CellPopulation, PackEngine, build_network
-    from .engine.pack_build import model_cell
+    from .engine.pack_build import model_cell, resolve_electrodes
 
     cells = CellPopulation(
         capacity_scale=variation.capacity_scale,
@@ -60,4 +60,6 @@ def build_varied_engine(
     )
     # The variation holds all of a cell's series resistance, the model's own among it.
     bare = model_cell(spec, fidelity, contact_resistance=0.0)
-    return PackEngine(bare, build_network(spec), cells=cells, options=options, device=device)
+    return PackEngine(
+        bare, build_network(spec), cells=cells, options=resolve_electrodes(options, fidelity), device=device
+    )

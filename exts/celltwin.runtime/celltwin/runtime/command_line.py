@@ -41,7 +41,7 @@ def run(
     duty: Annotated[
         str, typer.Option(help="Scenario that the simulated plant plays.")
     ] = "data/scenarios/discharge_and_fast_charge.toml",
-    fidelity: Annotated[str, typer.Option(help="Cell model of the simulated plant: SPMe or ECM.")] = "SPMe",
+    fidelity: Annotated[str, typer.Option(help="Cell model of the simulated plant: SPMe, DFN or ECM.")] = "SPMe",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 1,
 ) -> None:
     """Run a twin in plain Python, without Kit."""

@@ -29,7 +29,7 @@ def simulate(
     seed: Annotated[
         int | None, typer.Option(help="Seed of everything random; the scenario's own where absent.")
     ] = None,
-    fidelity: Annotated[str, typer.Option(help="Cell model: SPMe, or ECM for a circuit of two RC pairs.")] = "SPMe",
+    fidelity: Annotated[str, typer.Option(help="Cell model: SPMe, DFN, or ECM for two RC pairs.")] = "SPMe",
     step: Annotated[float, typer.Option(help="Time step [s].")] = 1.0,
     sample_period: Annotated[float, typer.Option(help="Time between samples [s]; 0 for about a thousand.")] = 0.0,
     device: Annotated[str, typer.Option(help="cpu or cuda:0; a GPU where there is one.")] = "",

@@ -73,7 +73,7 @@ def differentiate_drive(
     ------
     SettingsError
         If a quantity is unknown or has several numbers a cell, or weights do not fit the cells; or if the engine has
-        runaway or mechanics, which cannot be differentiated.
+        runaway, mechanics or porous electrodes, which cannot be differentiated.
     PlantError
         If the pack cannot be driven so.
 
@@ -85,6 +85,11 @@ def differentiate_drive(
         raise SettingsError(
             "runaway and mechanics cannot be differentiated",
             remedy="Make the engine without EngineOptions.abuse, mechanics",
+        )
+    if engine.options.volumes is not None:
+        raise SettingsError(
+            "porous electrodes cannot be differentiated",
+            remedy='Make the engine with fidelity="SPMe", or without EngineOptions.volumes',
         )
     if engine.options.ageing is not None and engine.options.heat_of_mixing:
         raise SettingsError(

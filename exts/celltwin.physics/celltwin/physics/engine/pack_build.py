@@ -17,7 +17,9 @@ from .heat_paths import thermal_model
 from .network_builder import build_network
 from .pack_engine import PackEngine
 
-__all__ = ["build_pack_engine", "model_cell"]
+__all__ = ["build_pack_engine", "model_cell", "resolve_electrodes"]
+
+_VOLUMES = (4, 2, 4)  # of negative electrode, separator and positive electrode, where options give none
 
 
 def model_cell(
@@ -29,8 +31,9 @@ def model_cell(
     ----------
     spec : PackSpec
         The pack.
-    fidelity : {"SPMe", "ECM"}
-        Single-particle model with electrolyte, or an equivalent circuit fitted to pulses of it.
+    fidelity : {"SPMe", "DFN", "ECM"}
+        Single-particle model with electrolyte or porous electrodes, which take the same model; or an equivalent
+        circuit fitted to pulses of the first.
     contact_resistance : float, optional
         Ohmic resistance beside electrodes and electrolyte [ohm]; that of the parameter set where absent.
 
@@ -46,7 +49,33 @@ def model_cell(
     model = replace(build_cell_model(spec.cell.parameter_set), thermal=thermal_model(spec))
     if contact_resistance is not None:
         model = replace(model, contact_resistance=contact_resistance)
-    return model if fidelity == "SPMe" else build_equivalent_circuit(model)
+    return build_equivalent_circuit(model) if fidelity == "ECM" else model
+
+
+def resolve_electrodes(options: EngineOptions | None, fidelity: str) -> EngineOptions:
+    """Return options with the volumes that a DFN resolves its electrodes in, where they give none.
+
+    Parameters
+    ----------
+    options : EngineOptions or None
+        Numerics and further physics.
+    fidelity : {"SPMe", "DFN", "ECM"}
+        Model of the cells.
+
+    Raises
+    ------
+    SettingsError
+        If the options have volumes and the fidelity is another.
+    """
+    options = options or EngineOptions()
+    if fidelity == "DFN":
+        return options if options.volumes else replace(options, volumes=_VOLUMES)
+    if options.volumes:
+        raise SettingsError(
+            f"volumes = {options.volumes} resolve porous electrodes, but fidelity = {fidelity!r} has none",
+            remedy='Ask for fidelity="DFN", or leave volumes out',
+        )
+    return options
 
 
 def build_pack_engine(
@@ -68,8 +97,9 @@ def build_pack_engine(
         How the cells differ; arrays are of one pack and repeated for each copy.
     options : EngineOptions, optional
         Numerics and further physics.
-    fidelity : {"SPMe", "ECM"}
-        Model of the cells; the second is an equivalent circuit fitted to pulses of the first.
+    fidelity : {"SPMe", "DFN", "ECM"}
+        Model of the cells: one particle an electrode with electrolyte; porous electrodes, resolved in
+        ``options.volumes``; or an equivalent circuit fitted to pulses of the first.
     copies : int
         Such packs side by side, each by itself.
     device : str, optional
@@ -90,4 +120,5 @@ def build_pack_engine(
             for name, value in vars(population).items()
         }
         population = CellPopulation(**repeated)
+    options = resolve_electrodes(options, fidelity)
     return PackEngine(model, build_network(spec, copies=copies), cells=population, options=options, device=device)

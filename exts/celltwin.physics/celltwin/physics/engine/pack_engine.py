@@ -372,12 +372,12 @@ class PackEngine:
         for what, field, low, high in checks:
             if field.lies_within(low, high):
                 continue
-            values = field.read() if field.rows is None else field.read().min(axis=0)
-            wrong = np.flatnonzero(~((values >= low) & (values <= high)))
+            values = np.atleast_2d(field.read())
+            wrong = np.argwhere(~((values >= low) & (values <= high)).T)
             if wrong.size:
-                cell = int(wrong[0])
+                cell, row = wrong[0]
                 raise PlantError(
-                    f"{what} of {self.cell_id(cell)} is {values[cell]:.4g} at {self.time:.1f} s; "
+                    f"{what} of {self.cell_id(int(cell))} is {values[row, cell]:.4g} at {self.time:.1f} s; "
                     f"its limits are {low:g} and {high:g}",
                     remedy="Ask for less current, stop at the voltage limits (Drive.lowest_voltage, highest_voltage), "
                     "or shorten the step",

@@ -146,7 +146,7 @@ def _scaled(name: str, description: CellDescription, curve: MeasuredCurve | None
         name=name,
         description=description,
         values=values,
-        numbers=numbers | balance.numbers,
+        numbers={**numbers, **balance.numbers},
         balance_error=balance.error,
         citation=f"PyBaMM parameter set {name}" if not name.endswith(".json") else f"BPX file {name}",
     )

@@ -124,7 +124,7 @@ def balance_on_curve(
         lower_voltage=float(np.min(np.asarray(curve.voltage)[curve.scored])),
         charge=1.03 * curve.charge,
     ).numbers
-    prior = numbers | begun
+    prior = {**numbers, **begun}
     span = {
         domain: curve.charge * SECONDS_PER_HOUR / (area * _areal_capacity(values, prior, domain))
         for domain in ("Negative", "Positive")

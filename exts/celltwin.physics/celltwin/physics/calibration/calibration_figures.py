@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from celltwin.core import Array
 
@@ -47,7 +48,7 @@ class CurveFigures:
 
 def simulate_curve(model: CellModel, curve: MeasuredCurve, values: Mapping[str, float]) -> SimulatedCurve:
     """Return the simulated curve at every row of a measured one."""
-    return CellSimulation(model, curve, np.arange(np.asarray(curve.time).size)).solve(values)
+    return CellSimulation(model, curve, np.arange(curve.time.size, dtype=np.int64)).solve(values)
 
 
 def score_curve(
@@ -96,7 +97,7 @@ def score_curves(
     return tuple(score_curve(model, curve, values, held_out=curve.name not in fitted) for curve in curves)
 
 
-def _errors(simulated: Array, measured: Array, rows: Array) -> tuple[float, float]:
+def _errors(simulated: Array, measured: Array, rows: NDArray[np.bool_]) -> tuple[float, float]:
     error = (simulated - measured)[rows]
     if error.size == 0:
         return float("nan"), float("nan")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from celltwin.core import Array, ShapeError
 
@@ -51,7 +52,7 @@ class CostOptions:
     robust: float = 0.0
 
 
-def choose_rows(curve: MeasuredCurve, count: int) -> tuple[Array, Array]:
+def choose_rows(curve: MeasuredCurve, count: int) -> tuple[NDArray[np.int64], Array]:
     """Return rows that represent the scored rows of a curve, and how many scored rows each stands for.
 
     Rows lie evenly along time, voltage and temperature together, so that steep ends are resolved.
@@ -70,7 +71,7 @@ def choose_rows(curve: MeasuredCurve, count: int) -> tuple[Array, Array]:
     shares : ndarray of shape (n,)
         Their sum is 1.
     """
-    scored = np.flatnonzero(curve.scored)
+    scored = np.flatnonzero(curve.scored).astype(np.int64)
     if scored.size <= count:
         return scored, np.full(scored.size, 1.0 / scored.size)
     way = _progress(np.asarray(curve.time)[scored])
@@ -140,7 +141,7 @@ class CalibrationProblem:
         position : ndarray of shape (n_parameters,)
             In the unit cube.
         """
-        return self.residuals_many(np.asarray(position)[np.newaxis])[0]
+        return np.asarray(self.residuals_many(np.asarray(position)[np.newaxis])[0])
 
     def residuals_many(self, positions: Array) -> Array:
         """Return the residuals of candidates, shape (n_candidates, n).
@@ -286,7 +287,7 @@ def _progress(values: Array, *, smooth: bool = False) -> Array:
     return np.asarray(way / way[-1] if way[-1] > 0.0 else way)
 
 
-def _slope(time: Array, values: Array, scored: Array) -> Array:
+def _slope(time: Array, values: Array, scored: NDArray[np.bool_]) -> Array:
     """Return the slope over about 1 % of the curve [1/s]; 0 in rows without a value."""
     rows = np.flatnonzero(scored & np.isfinite(values))
     if rows.size < 3:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from celltwin.core import Array, ModelError
 
@@ -134,7 +135,7 @@ class CellModel:
             Values by name of input.
         """
         model, solver = self._model(profile)
-        inputs = [self.numbers(values) | profile.inputs for values in candidates]
+        inputs = [{**self.numbers(values), **profile.inputs} for values in candidates]
         end = float(times[-1])
         stops = np.array(sorted({0.0, end, *(at for at in profile.kinks if 0.0 < at < end)}))
         solutions = _solve(solver, model, stops, np.asarray(times, dtype=np.float64), inputs)
@@ -197,7 +198,7 @@ class CellSimulation:
 
     model: CellModel
     curve: MeasuredCurve
-    rows: Array
+    rows: NDArray[np.int64]
     profile: CurrentProfile = field(init=False)
 
     def __post_init__(self) -> None:

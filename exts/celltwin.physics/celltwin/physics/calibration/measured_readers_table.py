@@ -104,12 +104,13 @@ def read_table_columns(table: TextTable, mapping: TableMapping) -> tuple[CellCol
 
 
 def _quantity(table: TextTable, quantity: str, rule: ColumnRule) -> Array:
-    if quantity == "time":
-        texts = table.texts(rule.column)
-        if rule.unit in TIME_TEXTS or np.isnan(table.numbers(rule.column)).mean() > 0.5:
-            return _times(texts, rule, table)
+    if rule.unit in TIME_TEXTS:
+        return _times(table.texts(rule.column), rule, table)
+    numbers = table.numbers(rule.column)
+    if quantity == "time" and np.isnan(numbers).mean() > 0.5:
+        return _times(table.texts(rule.column), rule, table)
     scale, offset = unit_conversion(rule.unit, QUANTITIES[quantity])
-    return scale * table.numbers(rule.column) + offset
+    return scale * numbers + offset
 
 
 def _times(texts: Sequence[str], rule: ColumnRule, table: TextTable) -> Array:

@@ -6,8 +6,9 @@ import codecs
 import csv
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from celltwin.core import Array
 
 from .measured_curve import MeasurementError
 
-__all__ = ["TextTable", "parse_number", "read_bytes", "read_text_table"]
+__all__ = ["SplitLines", "TextTable", "parse_number", "read_bytes", "read_text_table"]
 
 _DELIMITERS = (",", ";", "\t", "|")
 _MARKS = (
@@ -26,8 +27,46 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_LOOKED_AT = 2000  # lines, for header and form
 _LONGEST_UNIT = 8  # characters
 _COMMA_NUMBER = re.compile(r"^\s*[+-]?\d+,\d+(?:[eE][+-]?\d+)?\s*$")
+
+
+class SplitLines:
+    """Lines of text as rows of cells, split when they are asked for: long records would not fit otherwise.
+
+    Parameters
+    ----------
+    lines : sequence of str
+        None of them blank.
+    delimiter : str
+        Between cells.
+    width : int
+        Cells of a row; short lines are filled with empty ones, long ones cut.
+    """
+
+    def __init__(self, lines: Sequence[str], delimiter: str, width: int) -> None:
+        self._lines, self._delimiter, self._width = lines, delimiter, width
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self._lines)
+
+    def __iter__(self) -> Iterator[list[str]]:
+        """Yield the cells of each row."""
+        width = self._width
+        for line in self._lines:
+            cells = _split(line, self._delimiter)
+            yield cells if len(cells) == width else (cells + [""] * width)[:width]
+
+    def column(self, index: int) -> list[str]:
+        """Return one cell of each row."""
+        mark = self._delimiter
+        cells = []
+        for line in self._lines:
+            parts = line.split(mark, index + 1) if '"' not in line and mark != " " else _split(line, mark)
+            cells.append(parts[index] if len(parts) > index else "")
+        return cells
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,7 +81,7 @@ class TextTable:
         Digest of its contents.
     names : tuple of str
         Columns' names; ``"column 1"`` and so on where there is no header.
-    rows : tuple of list of str
+    rows : tuple of list of str, or SplitLines
         Cells of each row, as long as ``names``.
     first_line : int
         Number in the file of the first row's line, from 1.
@@ -55,7 +94,7 @@ class TextTable:
     path: str
     sha256: str
     names: tuple[str, ...]
-    rows: tuple[list[str], ...]
+    rows: tuple[list[str], ...] | SplitLines
     first_line: int
     decimal: str = "."
     units: tuple[str, ...] = ()
@@ -69,7 +108,7 @@ class TextTable:
                 remedy=f"Its columns are {', '.join(self.names)}",
             )
         index = self.names.index(name)
-        return [row[index] for row in self.rows]
+        return self.rows.column(index) if isinstance(self.rows, SplitLines) else [row[index] for row in self.rows]
 
     def numbers(self, name: str) -> Array:
         """Return a column of shape (n_rows,); NaN where a cell holds no number."""
@@ -161,13 +200,13 @@ def read_text_table(
         content = read_bytes(path)
     lines = _decode(content, path, encoding).splitlines()
     delimiter = delimiter or _find_delimiter(lines[skip_rows or 0 :], path)
-    split = [_split(line, delimiter) for line in lines]
-    start = skip_rows if skip_rows is not None else _find_start(split)
-    while start < len(split) and not any(cell.strip() for cell in split[start]):
+    top = [_split(line, delimiter) for line in lines[: (skip_rows or 0) + _LOOKED_AT]]
+    start = skip_rows if skip_rows is not None else _find_start(top)
+    while start < len(top) and not any(cell.strip() for cell in top[start]):
         start += 1
-    if start >= len(split):
+    if start >= len(top):
         raise MeasurementError("holds no rows", where=str(path), remedy="Check skip_rows, or copy the recording again")
-    first = [cell.strip().strip('"') for cell in split[start]]
+    first = [cell.strip().strip('"') for cell in top[start]]
     if header is None:
         header = not _mostly_numbers(first)
     if header:
@@ -176,13 +215,12 @@ def read_text_table(
     else:
         names = tuple(f"column {index + 1}" for index in range(len(first)))
     units: tuple[str, ...] = ()
-    if header and start < len(split) and _is_units(split[start], first):
-        units = tuple(cell.strip().strip('"') for cell in split[start])
+    if header and start < len(top) and _is_units(top[start], first):
+        units = tuple(cell.strip().strip('"') for cell in top[start])
         start += 1
-    width = len(names)
-    rows = [cells for cells in split[start:] if any(cell.strip() for cell in cells)]
-    rows = [cells if len(cells) == width else (cells + [""] * width)[:width] for cells in rows]
-    if not rows:
+    marks = delimiter + ' \t"'
+    rows = SplitLines([line for line in lines[start:] if line.strip(marks)], delimiter, len(names))
+    if not len(rows):
         raise MeasurementError(
             "holds a header but no rows", where=str(path), remedy="Check that the recorder has finished writing"
         )
@@ -190,7 +228,7 @@ def read_text_table(
         path=str(path),
         sha256=hashlib.sha256(content).hexdigest(),
         names=names,
-        rows=tuple(rows),
+        rows=rows,
         first_line=start + 1,
         decimal=decimal or _find_decimal(rows, delimiter),
         units=units,
@@ -228,7 +266,7 @@ def _split(line: str, delimiter: str) -> list[str]:
 
 def _find_delimiter(lines: Sequence[str], path: Path) -> str:
     """Return the delimiter that gives the most lines the same number of cells, more cells first."""
-    sample = [line for line in lines[:2000] if line.strip()]
+    sample = [line for line in lines[:_LOOKED_AT] if line.strip()]
     best, best_score = "", (0, 0)
     for delimiter in (*_DELIMITERS, " "):
         counts = [len(_split(line, delimiter)) for line in sample]
@@ -296,8 +334,8 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _find_decimal(rows: Sequence[list[str]], delimiter: str) -> str:
+def _find_decimal(rows: SplitLines, delimiter: str) -> str:
     if delimiter == ",":
         return "."
-    sample = [cell for row in rows[:200] for cell in row]
+    sample = [cell for row in islice(rows, 200) for cell in row]
     return "," if any(map(_COMMA_NUMBER.match, sample)) else "."

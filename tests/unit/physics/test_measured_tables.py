@@ -233,13 +233,28 @@ def test_one_rate_at_two_temperatures_is_told_apart(tmp_path: Path):
     assert twice.names == ("1C", "1C (2)")
 
 
+def test_one_time_far_ahead_costs_one_row(tmp_path: Path):
+    time = Record.time.copy()
+    time[100] = 3e6  # the clock's slip
+    path = write(
+        tmp_path / "a.csv", "test_time_second,voltage_volt,current_ampere", [time, Record.voltage, -Record.current]
+    )
+
+    curve = read_measured_set(path, cell=CELL).curve("1C")
+
+    assert curve.source.left_out == {"time is out of order": 1}
+    assert curve.time[-1] == pytest.approx(3500.0)
+
+
 def test_time_of_the_step_instead_of_the_test_is_refused_with_the_remedy(tmp_path: Path):
     time = np.concatenate([np.arange(0.0, 600.0, STEP)] * 8)
     path = write(
         tmp_path / "a.csv", "test_time_second,voltage_volt,current_ampere", [time, Record.voltage, -Record.current]
     )
 
-    with pytest.raises(MeasurementError, match="time steps back from 590 s to 0 s in row 61") as caught:
+    with pytest.raises(
+        MeasurementError, match="time steps back from 590 s to 0 s in row 61, and 413 rows are out of order"
+    ) as caught:
         read_measured_set(path)
     assert "total time" in str(caught.value)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -32,6 +33,7 @@ _OVERFLOW = 1e6  # no cell has a million volts, amperes or kelvin: a recorder's 
 _MOST_OUT_OF_ORDER = 0.01  # share of the rows
 
 TIME_UNREADABLE = "time is not a number"
+TIME_OUT_OF_ORDER = "time is out of order"
 TIME_REPEATED = "time does not increase"
 CURRENT_UNREADABLE = "current is not a number"
 VOLTAGE_UNREADABLE = "voltage is not a number"
@@ -142,7 +144,8 @@ def leave_out(columns: CellColumns, rows: NDArray[np.bool_], reason: str, *, rem
 def clean_columns(columns: CellColumns, where: str) -> CellColumns:
     """Return the columns with times that increase and a current in every row.
 
-    Rows without a time, and rows whose time does not exceed the last, are removed. Where the current is no number
+    Rows without a time are removed, and the fewest rows that leave the others in order of time; of rows at one time
+    the first stays. Where the current is no number
     (or beyond anything that a cell carries) it is interpolated; such rows, and rows without a voltage, are not scored.
 
     Parameters
@@ -158,20 +161,19 @@ def clean_columns(columns: CellColumns, where: str) -> CellColumns:
         If no row is left, or so many times step back that the file's order is not the order of time.
     """
     columns = leave_out(columns, ~(np.abs(columns.time) < _TIME_OVERFLOW), TIME_UNREADABLE, remove=True)
-    if columns.time.size:
-        latest = np.maximum.accumulate(columns.time)
-        back = np.concatenate([[False], columns.time[1:] < latest[:-1]])
-        if np.count_nonzero(back) > max(3, _MOST_OUT_OF_ORDER * columns.time.size):
-            row = int(np.argmax(back))
-            raise MeasurementError(
-                f"time steps back from {latest[row - 1]:g} s to {columns.time[row]:g} s in row "
-                f"{columns.row[row] + 1}, and {np.count_nonzero(back)} rows lie behind an earlier one",
-                where=where,
-                remedy="Name the column of the total time, not of the time in a step, or split the file where it "
-                "starts over",
-            )
-        repeated = np.concatenate([[False], columns.time[1:] <= latest[:-1]])
-        columns = leave_out(columns, repeated, TIME_REPEATED, remove=True)
+    astray = _out_of_order(columns.time)
+    if np.count_nonzero(astray) > max(3, _MOST_OUT_OF_ORDER * columns.time.size):
+        row = int(np.argmax(np.diff(columns.time) < 0.0))
+        raise MeasurementError(
+            f"time steps back from {columns.time[row]:g} s to {columns.time[row + 1]:g} s in row "
+            f"{columns.row[row + 1] + 1}, and {np.count_nonzero(astray)} rows are out of order",
+            where=where,
+            remedy="Name the column of the total time, not of the time in a step, or split the file where it "
+            "starts over",
+        )
+    columns = leave_out(columns, astray, TIME_OUT_OF_ORDER, remove=True)
+    repeated = np.concatenate([[False], np.diff(columns.time) <= 0.0])[: columns.time.size]
+    columns = leave_out(columns, repeated, TIME_REPEATED, remove=True)
     wrong = ~(np.abs(columns.current) < _OVERFLOW)
     if columns.time.size < 2 or wrong.all():
         raise MeasurementError(
@@ -188,6 +190,30 @@ def clean_columns(columns: CellColumns, where: str) -> CellColumns:
             bridged: dict[str, Any] = {name: _bridge(columns.time, values)}
             columns = replace(columns, **bridged)
     return columns
+
+
+def _out_of_order(time: Array) -> NDArray[np.bool_]:
+    """Return the fewest rows without which times never step back (a longest non-decreasing subsequence stays)."""
+    if not np.any(np.diff(time) < 0.0):
+        return np.zeros(time.size, dtype=np.bool_)
+    ends: list[float] = []  # least last time of a sequence of each length
+    rows: list[int] = []
+    before = np.full(time.size, -1, dtype=np.intp)
+    for row, moment in enumerate(time.tolist()):
+        length = bisect_right(ends, moment)
+        if length == len(ends):
+            ends.append(moment)
+            rows.append(row)
+        else:
+            ends[length] = moment
+            rows[length] = row
+        before[row] = rows[length - 1] if length else -1
+    astray = np.ones(time.size, dtype=np.bool_)
+    row = rows[-1]
+    while row >= 0:
+        astray[row] = False
+        row = int(before[row])
+    return astray
 
 
 def build_curve(

@@ -59,6 +59,7 @@ def make_cell_kernels(
     salt_nodes: tuple[int, int, int],
     constant_diffusivity: tuple[bool, bool],
     constant_transference: bool,
+    constant_exchange: tuple[bool, bool],
     square_root_kinetics: bool,
     heat_of_mixing: bool,
 ) -> CellKernels:
@@ -76,6 +77,8 @@ def make_cell_kernels(
         Whether the diffusivity of the negative and of the positive particles depends on no stoichiometry.
     constant_transference : bool
         Whether the transference number depends on nothing.
+    constant_exchange : tuple of bool
+        Whether the exchange current of the negative and of the positive particles goes with sqrt(s (1 - s)) alone.
     square_root_kinetics : bool
         Whether the exchange currents go with the square root of the electrolyte's concentration.
     heat_of_mixing : bool
@@ -100,10 +103,12 @@ def make_cell_kernels(
         lanes,
         constant_diffusivity=constant_diffusivity,
         constant_transference=constant_transference,
+        constant_exchange=constant_exchange,
         square_root_kinetics=square_root_kinetics,
     )
     warmth, temperature_factor, coefficient = laws.warmth, laws.temperature_factor, laws.coefficient
-    polynomial, property_at, potential, exchange = laws.polynomial, laws.property_at, laws.potential, laws.exchange
+    polynomial, property_at, potential = laws.polynomial, laws.property_at, laws.potential
+    exchange_n, exchange_p = laws.exchange_negative, laws.exchange_positive
     inverse_sinh, log_ratio, kinetic_power = laws.inverse_sinh, laws.log_ratio, laws.kinetic_power
     diffusivity_n, diffusivity_p = laws.diffusivity_negative, laws.diffusivity_positive
     transference = laws.transference
@@ -133,8 +138,8 @@ def make_cell_kernels(
         s_p = linear[2, bundle] + wp.cw_mul(linear[3, bundle], current)
         u_n, du_n, entropy_n = potential(shared.potential_negative, s_n, warming)
         u_p, du_p, entropy_p = potential(shared.potential_positive, s_p, warming)
-        j0_n, dj0_n = exchange(shared.exchange_negative, s_n)
-        j0_p, dj0_p = exchange(shared.exchange_positive, s_p)
+        j0_n, dj0_n = exchange_n(shared.exchange_negative, s_n)
+        j0_p, dj0_p = exchange_p(shared.exchange_positive, s_p)
         x_n = wp.cw_div(
             wp.cw_mul(current + side_current, linear[12, bundle]), wp.cw_mul(j0_n, linear[10, bundle]) * real(2.0)
         )
@@ -580,7 +585,7 @@ def make_cell_kernels(
         s_p = linear[2, b] + wp.cw_mul(linear[3, b], amperes)
         u_n, du_n, entropy_n = potential(shared.potential_negative, s_n, warming)
         u_p, du_p, entropy_p = potential(shared.potential_positive, s_p, warming)
-        j0_n, dj0_n = exchange(shared.exchange_negative, s_n)
+        j0_n, dj0_n = exchange_n(shared.exchange_negative, s_n)
         x_n = wp.cw_div(wp.cw_mul(amperes + side, linear[12, b]), wp.cw_mul(j0_n, linear[10, b]) * real(2.0))
         eta_n = wp.cw_mul(t * (real(2.0) * thermal_voltage), inverse_sinh(shared.inverse_sinh, x_n))
         volts = voltage[b]

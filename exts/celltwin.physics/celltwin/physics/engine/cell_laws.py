@@ -27,6 +27,8 @@ class CellLaws:
     property_at: Any
     potential: Any
     exchange: Any
+    exchange_negative: Any
+    exchange_positive: Any
     inverse_sinh: Any
     log_ratio: Any
     kinetic_power: Any
@@ -100,6 +102,7 @@ def make_cell_laws(
     constant_diffusivity: tuple[bool, bool],
     constant_transference: bool,
     square_root_kinetics: bool,
+    constant_exchange: tuple[bool, bool] = (False, False),
 ) -> CellLaws:
     """Return the laws of a cell type; parameters as in ``make_cell_kernels``."""
     import warp as wp
@@ -107,7 +110,7 @@ def make_cell_laws(
     real, vector, width = lanes.real, lanes.vector, lanes.width
     exp, log, sqrt, clip, cubic = lanes.exp, lanes.log, lanes.sqrt, lanes.clip, lanes.cubic
     shared_type = make_cell_structure()
-    zero, one = real(0.0), real(1.0)
+    zero, half, one = real(0.0), real(0.5), real(1.0)
 
     @wp.func
     def warmth(shared: shared_type, temperature: vector):
@@ -175,9 +178,16 @@ def make_cell_laws(
             entropy[lane] = e
         return value, slope, entropy
 
+    # exchange currents: g(s) sqrt(s (1 - s)), and the slope of the logarithm
+
     @wp.func
-    def exchange(table: wp.array2d(dtype=real), stoichiometry: vector):
-        # g(s) sqrt(s (1 - s)), and the slope of its logarithm
+    def same_exchange(table: wp.array2d(dtype=real), stoichiometry: vector):
+        s = clip(stoichiometry, real(1e-4), real(1.0 - 1e-4))
+        spread = s - wp.cw_mul(s, s)
+        return sqrt(spread) * table[0, 0], wp.cw_div(vector(half) - s, spread)
+
+    @wp.func
+    def local_exchange(table: wp.array2d(dtype=real), stoichiometry: vector):
         value = vector()
         slope = vector()
         count = table.shape[0]
@@ -193,14 +203,18 @@ def make_cell_laws(
             slope[lane] = dg / g + (one - real(2.0) * s) / (real(2.0) * spread)
         return value, slope
 
+    exchange_n = same_exchange if constant_exchange[0] else local_exchange
+    exchange_p = same_exchange if constant_exchange[1] else local_exchange
+
     @wp.func
     def inverse_sinh(table: wp.array2d(dtype=real), x: vector):
         # a table costs an eighth of a logarithm; beyond 2e4 the last interval is followed straight on
         out = vector()
         count = table.shape[0]
+        size = wp.max(x, -x)
+        places = wp.cw_div(size, size + vector(real(32.0))) * real(count)
         for lane in range(width):
-            size = wp.abs(x[lane])
-            place = size / (size + real(32.0)) * real(count)
+            place = places[lane]
             k = wp.clamp(int(place), 0, count - 1)
             z = place - real(k)
             value = ((table[k, 3] * z + table[k, 2]) * z + table[k, 1]) * z + table[k, 0]
@@ -263,7 +277,9 @@ def make_cell_laws(
         polynomial=polynomial,
         property_at=property_at,
         potential=potential,
-        exchange=exchange,
+        exchange=local_exchange,
+        exchange_negative=exchange_n,
+        exchange_positive=exchange_p,
         inverse_sinh=inverse_sinh,
         log_ratio=log_ratio,
         kinetic_power=kinetic_power,

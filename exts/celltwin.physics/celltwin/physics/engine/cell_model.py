@@ -88,6 +88,16 @@ class ElectrodeModel:
         """Surface of the particles for each volume of electrode [1/m]."""
         return 3.0 * self.active_fraction / self.particle_radius
 
+    @property
+    def exchange_current_scale(self) -> float | None:
+        """The one value of g(s) [A/m^2]; None where it differs between 5 and 95 % by more than a thousandth."""
+        margin = len(self.exchange_current) // 20
+        if not margin:
+            return None
+        inner = self.exchange_current[margin : len(self.exchange_current) - margin, 0]
+        middle = float(np.median(inner))
+        return middle if np.abs(inner / middle - 1.0).max() < 1e-3 else None
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ThermalModel:
@@ -204,6 +214,11 @@ class CellModel:
         _require("contact_resistance", self.contact_resistance, at_least=0.0)
         _require("highest_voltage", self.highest_voltage, above=self.lowest_voltage)
         _freeze(self, electrolyte_diffusivity=4, electrolyte_conductivity=4, transference=4, concentration_factor=4)
+
+    @property
+    def constant_transference(self) -> bool:
+        """Whether the transference number depends on nothing."""
+        return bool(np.abs(self.transference.reshape(-1)[1:]).max() < 1e-9)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -108,7 +108,11 @@ class PorousElectrodeCells:
             shells=shells,
             volumes=volumes,
             constant_diffusivity=(negative.constant_diffusivity, positive.constant_diffusivity),
-            constant_transference=bool(np.count_nonzero(model.transference.reshape(-1)[1:]) == 0),
+            constant_exchange=(
+                negative.exchange_current_scale is not None,
+                positive.exchange_current_scale is not None,
+            ),
+            constant_transference=model.constant_transference,
             square_root_kinetics=bool(
                 np.allclose([negative.exchange_current_exponent, positive.exchange_current_exponent], 0.5, atol=1e-4)
             ),

@@ -88,16 +88,18 @@ def share_cell(model: CellModel, *, shells: int, salt_nodes: tuple[int, int, int
     """
     import warp as wp
 
-    def table(values: Array) -> Any:
-        values = np.ascontiguousarray(values, dtype=np.float64)
-        return wp.array(values, dtype=wp.float64, device=device)
+    def table(values: Array | list[list[float]]) -> Any:
+        return wp.array(np.ascontiguousarray(values, dtype=np.float64), dtype=wp.float64, device=device)
 
     negative, positive = model.negative, model.positive
     shared = make_cell_structure()()
     for side, electrode in (("negative", negative), ("positive", positive)):
         setattr(shared, f"potential_{side}", table(electrode.potential))
         setattr(shared, f"diffusivity_{side}", table(electrode.diffusivity))
-        setattr(shared, f"exchange_{side}", table(electrode.exchange_current))
+        scale = electrode.exchange_current_scale
+        setattr(
+            shared, f"exchange_{side}", table(electrode.exchange_current if scale is None else [[scale, 0.0, 0.0, 0.0]])
+        )
         setattr(shared, f"inverse_time_{side}", electrode.particle_radius**-2)
         setattr(shared, f"gradient_{side}", electrode.particle_radius / (FARADAY * electrode.maximum_concentration))
         setattr(shared, f"reaction_{side}", 1.0 / (electrode.interface_area * electrode.thickness))

@@ -82,7 +82,11 @@ class SingleParticleCells:
             shells=shells,
             salt_nodes=salt_nodes,
             constant_diffusivity=(negative.constant_diffusivity, positive.constant_diffusivity),
-            constant_transference=bool(np.count_nonzero(model.transference.reshape(-1)[1:]) == 0),
+            constant_transference=model.constant_transference,
+            constant_exchange=(
+                negative.exchange_current_scale is not None,
+                positive.exchange_current_scale is not None,
+            ),
             square_root_kinetics=bool(
                 np.allclose([negative.exchange_current_exponent, positive.exchange_current_exponent], 0.5, atol=1e-4)
             ),

@@ -183,6 +183,15 @@ def test_an_lfp_cell_said_to_be_nmc_is_refused_and_named():
     assert finding.remedy == "It looks like LFP-graphite: correct the chemistry"
 
 
+def test_a_neighbouring_chemistry_is_doubtful():
+    lco = CellDescription(name="made", chemistry="LCO-graphite", format="18650", capacity=2.0, lower_voltage=2.5)
+
+    finding = found(check_measured_set(measured(discharge(0.2), discharge()), lco), "chemistry")
+
+    assert finding.level is FindingLevel.DOUBTFUL
+    assert "NMC-graphite" in finding.remedy
+
+
 def test_an_nmc_cell_said_to_be_lfp_leaves_the_window():
     lfp = CellDescription(name="made", chemistry="LFP-graphite", format="18650", capacity=2.0)
 

@@ -20,6 +20,7 @@ _LOWERED = 0.22  # [V] that the middle lies below open circuit at 1C, at most
 _MARGIN = 0.03  # [V]
 _SPAN_MARGIN = 0.02  # [V]
 _SPAN_WIDENED = 0.08  # [V] at 1C
+_NEAR = 0.08  # [V] outside: a neighbouring chemistry, or an unusual cell
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,21 @@ class DischargeShape:
     middle: float
     span: float
 
-    def fits(self, window: ChemistryWindow) -> bool:
-        """Return whether a cell of the chemistry may have this shape at this rate."""
+    def distance(self, window: ChemistryWindow) -> float:
+        """Return how far [V] this lies outside what a cell of the chemistry may have at this rate; 0 inside."""
         low, high = window.middle_voltage
         flattest, steepest = window.span_voltage
-        return (
-            low - _MARGIN - _LOWERED * self.rate <= self.middle <= high + _MARGIN
-            and flattest - _SPAN_MARGIN <= self.span <= steepest + _SPAN_MARGIN + _SPAN_WIDENED * self.rate
+        return max(
+            0.0,
+            low - _MARGIN - _LOWERED * self.rate - self.middle,
+            self.middle - high - _MARGIN,
+            flattest - _SPAN_MARGIN - self.span,
+            self.span - steepest - _SPAN_MARGIN - _SPAN_WIDENED * self.rate,
         )
+
+    def fits(self, window: ChemistryWindow) -> bool:
+        """Return whether a cell of the chemistry may have this shape at this rate."""
+        return self.distance(window) == 0.0
 
 
 def discharge_shape(curve: MeasuredCurve, capacity: float) -> DischargeShape | None:
@@ -66,6 +74,8 @@ def discharge_shape(curve: MeasuredCurve, capacity: float) -> DischargeShape | N
 
 def check_chemistry(discharges: Sequence[MeasuredCurve], description: CellDescription) -> tuple[CurveFinding, ...]:
     """Return a finding where the slowest complete discharge does not look like the described chemistry.
+
+    Neighbours, such as NMC and LCO, overlap and are not always told apart; LFP and LTO always are.
 
     Parameters
     ----------
@@ -87,7 +97,7 @@ def check_chemistry(discharges: Sequence[MeasuredCurve], description: CellDescri
     flattest, steepest = description.window.span_voltage
     return (
         CurveFinding(
-            level=FindingLevel.REFUSED,
+            level=FindingLevel.DOUBTFUL if shape.distance(description.window) < _NEAR else FindingLevel.REFUSED,
             check="chemistry",
             curve=curve.name,
             message=f"curve {curve.name} has {shape.middle:.3f} V at half its charge and spans {shape.span:.3f} V "

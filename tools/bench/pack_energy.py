@@ -182,7 +182,9 @@ def chemical_energy(engine: PackEngine) -> Array:
     for side, electrode in (("negative", model.negative), ("positive", model.positive)):
         profile = engine.read_cells(f"shells_{side}")
         integral = _integrate_enthalpy(electrode, model.reference_temperature, profile)
-        energy -= _full_charge(model, electrode) * scale * (_shell_volumes(engine) @ integral)
+        shares = _shell_volumes(engine)
+        particles = integral.reshape(-1, shares.size, engine.n_cells).mean(axis=0)  # one, or one in each volume
+        energy -= _full_charge(model, electrode) * scale * (shares @ particles)
     return energy
 
 

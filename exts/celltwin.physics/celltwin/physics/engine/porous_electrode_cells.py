@@ -106,7 +106,6 @@ class PorousElectrodeCells:
         self._kernels = make_porous_kernels(
             grid.lanes,
             shells=shells,
-            volumes=volumes,
             constant_diffusivity=(negative.constant_diffusivity, positive.constant_diffusivity),
             constant_exchange=(
                 negative.exchange_current_scale is not None,

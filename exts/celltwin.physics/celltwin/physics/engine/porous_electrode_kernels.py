@@ -43,8 +43,8 @@ def make_porous_kernels(
     lanes: Lanes,
     *,
     shells: int,
-    volumes: tuple[int, int, int],
     constant_diffusivity: tuple[bool, bool],
+    constant_exchange: tuple[bool, bool],
     constant_transference: bool,
     square_root_kinetics: bool,
     heat_of_mixing: bool,
@@ -53,19 +53,13 @@ def make_porous_kernels(
 
     Parameters
     ----------
-    volumes : tuple of int
-        Finite volumes of negative electrode, separator and positive electrode.
-    lanes, shells, constant_diffusivity, constant_transference, square_root_kinetics, heat_of_mixing
+    lanes, shells, constant_diffusivity, constant_exchange, constant_transference, square_root_kinetics, heat_of_mixing
         As for the single-particle model.
     """
     import warp as wp
 
     real, vector = lanes.real, lanes.vector
     exp, clip = lanes.exp, lanes.clip
-    n_n, n_s, n_p = volumes
-    n_all = n_n + n_s + n_p
-    n_faces = n_all - 1
-    first_p = n_n + n_s
     shared_type, porous_type = make_cell_structure(), make_porous_structure()
     one, half = real(1.0), real(0.5)
     thermal_voltage = real(GAS_CONSTANT / FARADAY)
@@ -73,6 +67,7 @@ def make_porous_kernels(
     laws = make_cell_laws(
         lanes,
         constant_diffusivity=constant_diffusivity,
+        constant_exchange=constant_exchange,
         constant_transference=constant_transference,
         square_root_kinetics=square_root_kinetics,
     )
@@ -129,6 +124,11 @@ def make_porous_kernels(
     ):
         b = wp.tid() + offset
         slot = b * keep + part
+        n_n = porous.negative
+        n_p = porous.positive
+        first_p = n_n + porous.separator
+        n_all = first_p + n_p
+        n_faces = n_all - 1
         t = temperature[b]
         theta = warmth(shared, t)
         inverse_area = wp.cw_div(vector(one / shared.area), capacity_scale[b])
@@ -266,6 +266,11 @@ def make_porous_kernels(
         heat: wp.array(dtype=vector),
     ):
         b = wp.tid() + offset
+        n_n = porous.negative
+        n_p = porous.positive
+        first_p = n_n + porous.separator
+        n_all = first_p + n_p
+        n_faces = n_all - 1
         amperes = current[b]
         t = temperature[b]
         side = side_current[b]
@@ -276,12 +281,12 @@ def make_porous_kernels(
         mean_n, surface_n, phi_n, power_n, resting_n, released_n = settle(
             shared,
             porous,
+            0,
             b,
             0,
             n_n,
             one,
             shared.potential_negative,
-            shared.exchange_negative,
             shared.exponent_negative,
             linear[2, b],
             linear[0, b],
@@ -301,12 +306,12 @@ def make_porous_kernels(
         mean_p, surface_p, phi_p, power_p, resting_p, released_p = settle(
             shared,
             porous,
+            1,
             b,
             first_p,
             n_p,
             -one,
             shared.potential_positive,
-            shared.exchange_positive,
             shared.exponent_positive,
             linear[3, b],
             linear[1, b],
@@ -340,5 +345,5 @@ def make_porous_kernels(
             + wp.cw_mul(wp.cw_mul(branch_current[b], branch_current[b]), connection[b])
         )
 
-    newton = make_newton_kernel(lanes, porous_laws, volumes)
+    newton = make_newton_kernel(lanes, porous_laws)
     return PorousElectrodeKernels(prepare=prepare, linearise=newton, finish=finish)

@@ -52,7 +52,8 @@ def make_porous_laws(lanes: Lanes, laws: CellLaws, *, shells: int, heat_of_mixin
     one, half = real(1.0), real(0.5)
     last = shells - 1
     shared_type, porous_type = make_cell_structure(), make_porous_structure()
-    potential, exchange, inverse_sinh = laws.potential, laws.exchange, laws.inverse_sinh
+    potential, inverse_sinh = laws.potential, laws.inverse_sinh
+    exchange_n, exchange_p = laws.exchange_negative, laws.exchange_positive
     kinetic_power = laws.kinetic_power
     diffusivity_n, diffusivity_p = laws.diffusivity_negative, laws.diffusivity_positive
     twice_thermal_voltage = real(2.0 * GAS_CONSTANT / FARADAY)
@@ -129,9 +130,9 @@ def make_porous_laws(lanes: Lanes, laws: CellLaws, *, shells: int, heat_of_mixin
 
     @wp.func
     def relate_potential(
+        shared: shared_type,
+        positive: int,
         potentials: wp.array2d(dtype=real),
-        exchanges: wp.array2d(dtype=real),
-        sinh_table: wp.array2d(dtype=real),
         exponent: real,
         sign: real,  # 1: reaction leaves the particles on discharge, -1: it enters them
         still: vector,
@@ -147,11 +148,16 @@ def make_porous_laws(lanes: Lanes, laws: CellLaws, *, shells: int, heat_of_mixin
     ):
         s = still + wp.cw_mul(slope, reaction)
         u, du, entropy = potential(potentials, s, warming)
-        j0, dj0 = exchange(exchanges, s)
+        j0 = vector()
+        dj0 = vector()
+        if positive == 0:
+            j0, dj0 = exchange_n(shared.exchange_negative, s)
+        else:
+            j0, dj0 = exchange_p(shared.exchange_positive, s)
         density = wp.cw_mul(wp.cw_mul(j0, rate), kinetic_power(salt, exponent))
         per = wp.cw_div(flux, density) * half
         x = wp.cw_mul(reaction + side, per)
-        eta = wp.cw_mul(thermal, inverse_sinh(sinh_table, x))
+        eta = wp.cw_mul(thermal, inverse_sinh(shared.inverse_sinh, x))
         steep = wp.cw_div(thermal, sqrt(wp.cw_mul(x, x) + vector(one)))
         by_reaction = wp.cw_mul(steep, per - wp.cw_mul(wp.cw_mul(x, dj0), slope))
         by_salt = wp.cw_div(wp.cw_mul(steep, x), salt) * (-exponent * sign)
@@ -178,12 +184,12 @@ def make_porous_laws(lanes: Lanes, laws: CellLaws, *, shells: int, heat_of_mixin
     def settle_electrode(
         shared: shared_type,
         porous: porous_type,
+        positive: int,
         b: int,
         first: int,
         volumes: int,
         sign: real,
         potentials: wp.array2d(dtype=real),
-        exchanges: wp.array2d(dtype=real),
         exponent: real,
         flux: vector,
         rate: vector,
@@ -233,9 +239,9 @@ def make_porous_laws(lanes: Lanes, laws: CellLaws, *, shells: int, heat_of_mixin
             s = still[v, b] + wp.cw_mul(slope[v, b], reaction)
             surfaces[v, b] = s
             value, by_reaction, by_salt, u, entropy = relate_potential(
+                shared,
+                positive,
                 potentials,
-                exchanges,
-                shared.inverse_sinh,
                 exponent,
                 sign,
                 s,

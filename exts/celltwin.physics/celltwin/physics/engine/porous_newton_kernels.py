@@ -15,15 +15,11 @@ from .shared_porous_cell import make_porous_structure
 __all__ = ["make_newton_kernel"]
 
 
-def make_newton_kernel(lanes: Lanes, laws: PorousLaws, volumes: tuple[int, int, int]) -> Any:
-    """Return the kernel; parameters as in ``make_porous_kernels``, and the laws of an electrode."""
+def make_newton_kernel(lanes: Lanes, laws: PorousLaws) -> Any:
+    """Return the kernel for bundles, with the laws of an electrode."""
     import warp as wp
 
     real, vector, log = lanes.real, lanes.vector, lanes.log
-    n_n, n_s, n_p = volumes
-    n_all = n_n + n_s + n_p
-    n_faces = n_all - 1
-    first_p = n_n + n_s
     shared_type, porous_type = make_cell_structure(), make_porous_structure()
     one, half, third, sixth = real(1.0), real(0.5), real(1.0 / 3.0), real(1.0 / 6.0)
     twice_thermal_voltage = real(2.0 * GAS_CONSTANT / FARADAY)
@@ -71,6 +67,11 @@ def make_newton_kernel(lanes: Lanes, laws: PorousLaws, volumes: tuple[int, int, 
     ):
         b = wp.tid() + offset
         slot = b * keep + part
+        n_n = porous.negative
+        n_p = porous.positive
+        first_p = n_n + porous.separator
+        n_all = first_p + n_p
+        n_faces = n_all - 1
         current = guess[b]
         t = temperature[b]
         warming = t - vector(shared.reference_temperature)
@@ -85,9 +86,9 @@ def make_newton_kernel(lanes: Lanes, laws: PorousLaws, volumes: tuple[int, int, 
         for k in range(n_n):
             after = ionic_still[k, b] + wp.cw_mul(ionic_slope[k, b], current)
             value, by_current, by_salt, u, entropy = relate(
+                shared,
+                0,
                 shared.potential_negative,
-                shared.exchange_negative,
-                shared.inverse_sinh,
                 shared.exponent_negative,
                 one,
                 still_negative[k, b],
@@ -113,9 +114,9 @@ def make_newton_kernel(lanes: Lanes, laws: PorousLaws, volumes: tuple[int, int, 
             if k < n_faces:
                 after = ionic_still[k, b] + wp.cw_mul(ionic_slope[k, b], current)
             value, by_current, by_salt, u, entropy = relate(
+                shared,
+                1,
                 shared.potential_positive,
-                shared.exchange_positive,
-                shared.inverse_sinh,
                 shared.exponent_positive,
                 -one,
                 still_positive[v, b],

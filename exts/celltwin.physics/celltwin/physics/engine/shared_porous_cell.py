@@ -21,6 +21,9 @@ def make_porous_structure() -> Any:
     class PorousCell:
         """Numbers of each volume."""
 
+        negative: int  # volumes in each layer
+        separator: int
+        positive: int
         path_ionic: wp.array(dtype=wp.float64)  # thickness over transport efficiency [m]
         path_solid: wp.array(dtype=wp.float64)  # thickness over electronic conductivity, 0 in the separator [ohm.m^2]
         inverse_share: wp.array(dtype=wp.float64)  # thickness of the layer over that of the volume [-]
@@ -56,6 +59,7 @@ def share_porous_cell(model: CellModel, volumes: tuple[int, int, int], device: s
     porosity = spread(negative.porosity, model.separator_porosity, positive.porosity)
     resistivity = spread(1.0 / negative.conductivity, 0.0, 1.0 / positive.conductivity)
     structure = make_porous_structure()()
+    structure.negative, structure.separator, structure.positive = volumes
     for name, values in (
         ("path_ionic", width / efficiency),
         ("path_solid", width * resistivity),

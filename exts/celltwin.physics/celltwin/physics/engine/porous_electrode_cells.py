@@ -19,7 +19,7 @@ from .shared_porous_cell import share_porous_cell
 
 __all__ = ["PorousElectrodeCells", "PorousElectrodeState"]
 
-_AT_FIRST, _AGAIN = 1, 2  # Newton steps at the currents of the step before, and at new currents
+_AT_FIRST, _AGAIN = 2, 2  # Newton steps at the currents of the step before, and at new currents
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -16,7 +16,7 @@ from .launching import Launcher
 from .pack_network import PackNetwork
 from .thermal_kernels import ThermalKernels, make_thermal_kernels
 
-__all__ = ["HeatArrays", "spread_heat"]
+__all__ = ["HeatArrays", "exchange_heat", "pass_coolant"]
 
 _THERMAL_REACH = 0.5  # largest share of a temperature difference that one explicit exchange may take
 
@@ -113,19 +113,8 @@ class HeatArrays:
         return float(rate.max())
 
 
-def spread_heat(
-    launcher: Launcher,
-    heat: HeatArrays,
-    step: float,
-    before: CellState,
-    constants: CellConstants,
-    solved: CellState,
-    energy: CellField,
-    stream: tuple[Any, Any, Any],
-    after: CellState,
-) -> None:
-    """Launch the exchange of heat over one step, or part of one."""
-    grid = heat.grid
+def pass_coolant(launcher: Launcher, heat: HeatArrays, before: CellState, stream: tuple[Any, Any, Any]) -> None:
+    """Launch the coolant's pass through its channels; it reads nothing but the temperatures of surfaces."""
     launcher.launch(
         heat.kernels.pass_coolant,
         heat.n_channels,
@@ -141,6 +130,21 @@ def spread_heat(
         ],
         list(stream),
     )
+
+
+def exchange_heat(
+    launcher: Launcher,
+    heat: HeatArrays,
+    step: float,
+    before: CellState,
+    constants: CellConstants,
+    solved: CellState,
+    energy: CellField,
+    stream: tuple[Any, Any, Any],
+    after: CellState,
+) -> None:
+    """Launch the exchange of heat over one step, or part of one, with the coolant as it has passed."""
+    grid = heat.grid
     launcher.launch(
         heat.kernels.exchange_heat,
         grid.bundles,

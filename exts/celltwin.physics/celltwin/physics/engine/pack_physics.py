@@ -21,7 +21,7 @@ from .circuit_tree import plant_tree
 from .engine_options import CellPopulation, EngineOptions
 from .equivalent_circuit_cells import EquivalentCircuitCells
 from .fields import CellField, Grid, GroupField
-from .heat_arrays import HeatArrays, spread_heat
+from .heat_arrays import HeatArrays, exchange_heat, pass_coolant
 from .launching import Launcher
 from .mechanics import CellMechanics
 from .pack_network import PackNetwork
@@ -270,6 +270,12 @@ class PackPhysics:
     def launch_end(self, launcher: Launcher, step: float, arrays: StepArrays, parts: int) -> None:
         """Launch the profiles at the end of the step, runaway, mechanics, and the exchange of heat in parts."""
         before, after, solved = arrays.before, arrays.after, arrays.attempts[-1].solved
+        if len(arrays.between) == parts - 1:
+            places = (before.common, *arrays.between, after.common)
+        else:  # parts of a step alternate between its two ends; their number is odd
+            places = tuple(before.common if part % 2 == 0 else after.common for part in range(parts + 1))
+        streams = [arrays.stream[min(part, len(arrays.stream) - 1)] for part in range(parts)]
+        pass_coolant(launcher, self.heat, places[0], streams[0])  # first, so that all of a cell's kernels go together
         self.cells.finish(
             launcher, step, before.profiles, arrays.aged, self.constants, arrays.work, solved, after.profiles
         )
@@ -282,12 +288,10 @@ class PackPhysics:
             film = before.ageing.bundles[0] if before.ageing else self._no_film.bundles
             negative, positive = after.profiles.mean_negative, after.profiles.mean_positive
             self.mechanics.launch(launcher, negative.bundles, positive.bundles, before.common.temperature.bundles, film)
-        if len(arrays.between) == parts - 1:
-            places = (before.common, *arrays.between, after.common)
-        else:  # parts of a step alternate between its two ends; their number is odd
-            places = tuple(before.common if part % 2 == 0 else after.common for part in range(parts + 1))
         for part in range(parts):
-            spread_heat(
+            if part:
+                pass_coolant(launcher, self.heat, places[part], streams[part])
+            exchange_heat(
                 launcher,
                 self.heat,
                 step / parts,
@@ -295,7 +299,7 @@ class PackPhysics:
                 self.constants,
                 heating,
                 self.energy,
-                arrays.stream[min(part, len(arrays.stream) - 1)],
+                streams[part],
                 places[part + 1],
             )
 

@@ -11,6 +11,7 @@ from celltwin.core import (
     InitialSpec,
     InternalShort,
     OpenWeld,
+    PhysicsSpec,
     PlantError,
     RestStep,
     Scenario,
@@ -364,3 +365,30 @@ def test_cells_of_a_group_share_as_one_system_of_equations_says(small_pack, ask,
 
     np.testing.assert_allclose(block.cell_current[-1], together.current[0, -1], atol=0.005 * 2.0)
     assert block.group_voltage[-1, 0] == pytest.approx(together.voltage[0, -1], abs=3e-3)
+
+
+@pytest.mark.parametrize("opens", [True, False])
+def test_a_cell_of_the_plant_runs_away_where_the_scenario_simulates_it(small_pack, ask, opens):
+    scenario = Scenario(
+        name="hard short",
+        initial=InitialSpec(soc=1.0),
+        physics=PhysicsSpec(abuse="kim_2007_lco", open_on_runaway=opens),
+        steps=(RestStep(longest=600.0),),
+        faults=(InternalShort(target=("cell:1",), resistance=0.02, at=5.0),),
+    )
+    parameters = load_cell_parameters(small_pack.cell.parameter_set)
+    variation = draw_variation(small_pack, parameters, seed=1, initial_soc=1.0)
+    simulation = PackSimulation(small_pack, variation, scenario=scenario)
+
+    blocks = run(simulation, ask(small_pack, 0.0), 5)
+
+    temperature = np.concatenate([block.cell_temperature for block in blocks])
+    assert temperature.shape == (30, small_pack.n_cells)
+    assert temperature[:, 1].max() > 600.0
+    feeding = blocks[-1].cell_soc[-1, [0, 2]].min()
+    assert (feeding > 0.5) == opens
+    assert (simulation.engine.read_cells("connected")[1] == 0.0) == opens
+
+
+def test_a_plant_without_reactions_computes_none(small_pack, simulate):
+    assert simulate(small_pack, seed=3).engine.options.abuse is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +14,7 @@ from celltwin.core import (
     InitialSpec,
     Level,
     PackSpec,
+    PhysicsSpec,
     PlantError,
     RestStep,
     Scenario,
@@ -109,7 +110,8 @@ class PackSimulation:
     step : float
         Time step [s].
     scenario : Scenario, optional
-        Gives the temperature at the start, the surroundings and the faults; those of the design where absent.
+        Gives the temperature at the start, the surroundings, the faults, and whether cells can run away; what the
+        pack is designed for where absent.
 
     Raises
     ------
@@ -127,18 +129,20 @@ class PackSimulation:
         scenario: Scenario | None = None,
     ) -> None:
         from .engine import EngineOptions
+        from .scenario_engine import with_physics
 
         self.spec = spec
         self.variation = variation
         self.fidelity = fidelity
         self.parameters = load_cell_parameters(spec.cell.parameter_set)
         self._player = ScenarioPlayer(scenario or _design_scenario(), spec)
+        runaway = PhysicsSpec(abuse=self._player.scenario.physics.abuse)
         self.engine = build_varied_engine(
             spec,
             variation,
             fidelity=fidelity,
             temperature=_start_temperatures(self._player)[1],
-            options=EngineOptions(step=step),
+            options=with_physics(EngineOptions(step=step), runaway, spec),
             device="cpu",
         )
         self._conditions = ScenarioConditions(self.engine, self._player)
@@ -227,8 +231,21 @@ class PackSimulation:
             lowest_voltage=self.spec.cell.lowest_voltage if asked > 0.0 else None,
             highest_voltage=self.spec.cell.highest_voltage if asked < 0.0 else None,
         )
-        history = self.engine.advance(drive, length)
+        if self.engine.options.abuse is None:
+            history = self.engine.advance(drive, length)
+        else:
+            whole = self.engine.advance(drive, length, sample_period=self.engine.options.step)
+            self._open_burning(whole)
+            history = _last(whole)
         return history, self._reason(history, asked, blocked)
+
+    def _open_burning(self, history: EngineHistory) -> None:
+        """Let cells that run away lose their connection, where the scenario says so."""
+        from .engine.runaway_oven import ONSET_RATE
+
+        warming = history.extra["abuse_heat"].max(axis=0) / self.engine.network.heat_capacity
+        if self._player.scenario.physics.open_on_runaway:
+            self._conditions.lost |= warming >= ONSET_RATE
 
     def _flowing(self, flow: Array) -> Array:
         """Return the coolant that flows through each module in truth [kg/s]."""
@@ -269,3 +286,9 @@ def _start_temperatures(player: ScenarioPlayer) -> tuple[float, float]:
 def _design_scenario() -> Scenario:
     """Return a scenario of nothing but the surroundings that the pack is designed for."""
     return Scenario(name="design", initial=InitialSpec(soc=0.5), steps=(RestStep(longest=1.0),))
+
+
+def _last(history: EngineHistory) -> EngineHistory:
+    """Return the last sample of a history."""
+    rows = {name: values[-1:] for name, values in vars(history).items() if name != "extra"}
+    return replace(history, **rows, extra={name: values[-1:] for name, values in history.extra.items()})

@@ -14,7 +14,7 @@ from .varied_pack import build_varied_engine
 if TYPE_CHECKING:
     from .engine import EngineOptions, PackEngine
 
-__all__ = ["build_engine"]
+__all__ = ["build_engine", "with_physics"]
 
 
 def build_engine(
@@ -51,7 +51,7 @@ def build_engine(
         weak_groups=initial.weak_groups,
     )
     temperature = initial.temperature
-    options = _with_physics(options, scenario.physics, spec)
+    options = with_physics(options, scenario.physics, spec)
     return build_varied_engine(
         spec,
         variation,
@@ -62,7 +62,7 @@ def build_engine(
     )
 
 
-def _with_physics(options: EngineOptions | None, physics: PhysicsSpec, spec: PackSpec) -> EngineOptions:
+def with_physics(options: EngineOptions | None, physics: PhysicsSpec, spec: PackSpec) -> EngineOptions:
     """Return options with the models that a scenario names, where the options do not give them themselves."""
     from .engine import EngineOptions, build_cell_model, pack_mechanics
     from .engine.abuse_model import SeparatorModel, VentModel

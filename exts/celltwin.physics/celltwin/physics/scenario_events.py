@@ -128,7 +128,9 @@ class ScenarioEvents:
         if limited <= 0:
             return
         charging = asked < 0.0
-        key = (progress.step, "charge" if charging else "discharge")
+        # A step that is done again and again is told of once in a row.
+        step = self._player.current_step(progress)
+        key = ("" if step is None else step.title, "charge" if charging else "discharge")
         if self._held == key:
             return
         self._held = key

@@ -19,6 +19,7 @@ from celltwin.core import (
     PackSpec,
     PlantError,
     RegulationStep,
+    RestStep,
     Scenario,
     ScenarioPlayer,
     SettingsError,
@@ -40,6 +41,8 @@ __all__ = ["ScenarioRun", "SimulationProgress", "simulate_scenario"]
 RAMP_WINDOWS = 20
 # A pack that may run away is looked at this often while a cell is hotter than that [s, K].
 RUNAWAY_WINDOW, RUNAWAY_WATCH = 5.0, 373.15
+# The terminals are sampled this often at least, for the charge and energy of a current that falls at a limit [s].
+TERMINAL_PERIOD = 60.0
 _INSTANT = 1e-6
 JOULES_PER_WATT_HOUR = 3600.0
 
@@ -179,8 +182,10 @@ class ScenarioRun:
 
     def _resolution(self) -> float | None:
         """Return how finely the terminals are sampled within a window: each step where the profile moves."""
-        moving = isinstance(self.player.current_step(self.progress), DriveCycleStep | RegulationStep)
-        return self.engine.options.step if moving or self.engine.options.abuse is not None else None
+        step = self.player.current_step(self.progress)
+        if isinstance(step, DriveCycleStep | RegulationStep) or self.engine.options.abuse is not None:
+            return self.engine.options.step
+        return None if isinstance(step, RestStep) else max(TERMINAL_PERIOD, self.engine.options.step)
 
     def _note_runaway(self, history: EngineHistory) -> None:
         """Log cells whose reactions warm them by 1 K/s, and open them if that is what the scenario says."""

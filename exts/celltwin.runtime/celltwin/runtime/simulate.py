@@ -43,6 +43,8 @@ __all__ = ["SimulationSettings", "resume_simulation", "run_simulation"]
 SCENARIO_FILE, SETTINGS_FILE = "scenario.toml", "simulation.json"
 # Where no sample period is given: as many samples as this at most, and none closer than the shortest [s].
 MOST_SAMPLES, SHORTEST_PERIOD = 1000, 10.0
+# As many of a block's repetitions are about simulated.
+SIMULATED_REPETITIONS = 30
 # Between two checkpoints [s of the wall clock].
 CHECKPOINT_PERIOD = 30.0
 
@@ -196,8 +198,12 @@ def _simulate(
 
 
 def sample_period(scenario: Scenario) -> float:
-    """Return a time between samples [s] that gives about a thousand of them."""
-    return SHORTEST_PERIOD * max(1, math.ceil(scenario.longest / MOST_SAMPLES / SHORTEST_PERIOD))
+    """Return a time between samples [s] that gives about a thousand of them; most of a block of jumps has none."""
+    steps, time = scenario.profile, scenario.longest
+    for block in scenario.jumps:
+        once = sum(step.duration for step in steps[block.start : block.start + block.length])
+        time -= once * max(block.count - SIMULATED_REPETITIONS, 0)
+    return SHORTEST_PERIOD * max(1, math.ceil(time / MOST_SAMPLES / SHORTEST_PERIOD))
 
 
 class _Recorder:
@@ -213,6 +219,8 @@ class _Recorder:
         self._saved = time.monotonic()
 
     def record(self, sample: ScenarioSample) -> None:
+        from celltwin.physics import FURTHER_QUANTITIES
+
         for index, moment in enumerate(sample.terminal_time[:-1]):
             self._keep(float(moment), self._terminals(sample, index))
         readings = [
@@ -223,6 +231,11 @@ class _Recorder:
             self._reading("soc", Level.CELL, sample.cell_soc, sample.time),
             self._reading("coolant_temperature", Level.MODULE, sample.coolant_temperature, sample.time),
             self._reading("coolant_flow", Level.MODULE, sample.coolant_flow, sample.time),
+            *(
+                self._reading(name, Level.CELL, sample.extra[name], sample.time)
+                for name in FURTHER_QUANTITIES
+                if name in sample.extra
+            ),
         ]
         self._keep(sample.time, readings)
         self._history.append(self._sensors.read(sample))
@@ -336,8 +349,9 @@ def _summary(
             "soc_last": _number(figures.last_soc),
             "widest_cell_temperature_K": round(figures.widest_temperature, 3),
             "widest_group_voltage_V": round(figures.widest_group_voltage, 4),
+            **{name: float(f"{value:.6g}") for name, value in figures.further.items()},
             "extremes": {
-                name: {"value": round(found.value, 4), "element": found.element, "time_s": found.time}
+                name: {"value": float(f"{found.value:.7g}"), "element": found.element, "time_s": found.time}
                 for name, found in figures.extremes.items()
             },
         },

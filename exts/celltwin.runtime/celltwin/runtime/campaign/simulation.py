@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from celltwin.core import PlantError, SettingsError
+from celltwin.core import SIMULATED_QUANTITIES, PlantError, SettingsError
 
 from .batch import RunResult
 from .campaign import RunRequest
@@ -24,7 +24,9 @@ __all__ = ["engine_arguments", "simulate_run"]
 # More different steps than this have no durations of their own among the figures.
 MOST_STEPS = 20
 # Endings of figures' names, as in summary.json.
-UNITS = {"Ah": "A.h", "Wh": "W.h", "V": "V", "A": "A", "K": "K", "s": "s"}
+UNITS = {
+    "Ah": "A.h", "Wh": "W.h", "V": "V", "A": "A", "K": "K", "s": "s", "m": "m", "Pa": "Pa", "W": "W", "ohm": "ohm"
+}  # fmt: skip
 # What a campaign may say of the engine beside its options.
 FIDELITY, DEVICE = "SPMe", "cpu"
 
@@ -152,6 +154,13 @@ HISTORY_UNITS = {
     "cell_voltage": "V",
     "cell_temperature": "K",
     "cell_soc": "1",
+    **{f"cell_{name}": quantity.unit for name, quantity in SIMULATED_QUANTITIES.items()},
+    "cell_soh": "1",
+    "lowest_cell_soh": "1",
+    "mean_cell_soh": "1",
+    "highest_cell_soh": "1",
+    "highest_pressure": "Pa",
+    "reaction_heat": "W",
 }
 
 
@@ -171,7 +180,19 @@ def _row(sample: ScenarioSample) -> dict[str, Any]:
         "highest_cell_soc": sample.cell_soc.max(),
         "coolant_temperature": sample.coolant_temperature.max(),
         "ambient_temperature": sample.ambient_temperature,
-    }
+    } | _further_row(sample.extra)
+
+
+def _further_row(extra: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if "soh" in extra:
+        soh = extra["soh"]
+        found |= {"lowest_cell_soh": soh.min(), "mean_cell_soh": soh.mean(), "highest_cell_soh": soh.max()}
+    if "pressure" in extra:
+        found["highest_pressure"] = extra["pressure"].max()
+    if "reaction_heat" in extra:
+        found["reaction_heat"] = extra["reaction_heat"].sum()
+    return found
 
 
 def _cells(sample: ScenarioSample) -> dict[str, Any]:
@@ -179,7 +200,10 @@ def _cells(sample: ScenarioSample) -> dict[str, Any]:
         name: getattr(sample, name)
         for name in ("group_voltage", "cell_current", "cell_voltage", "cell_temperature", "cell_soc")
     }
-    return {name: np.array(values) for name, values in (arrays | sample.extra).items()}
+    from celltwin.physics import FURTHER_QUANTITIES
+
+    further = {f"cell_{name}": sample.extra[name] for name in FURTHER_QUANTITIES if name in sample.extra}
+    return {name: np.array(values) for name, values in (arrays | further).items()}
 
 
 def _figures(result: SimulationResult) -> dict[str, Any]:
@@ -196,6 +220,7 @@ def _figures(result: SimulationResult) -> dict[str, Any]:
         "widest_cell_temperature_K": found.widest_temperature,
         "widest_group_voltage_V": found.widest_group_voltage,
     }
+    figures |= found.further
     for name, extreme in found.extremes.items():
         stem, _, unit = name.rpartition("_")
         stem = stem if unit in UNITS else name

@@ -52,6 +52,8 @@ _STYLE: Any = {
 MOST_LINES = 12
 # A longer run is shown in hours [s].
 LONGEST_IN_MINUTES = 4.0 * 3600.0
+# And a still longer one in days [s].
+LONGEST_IN_HOURS = 4.0 * 86400.0
 
 
 def draw_pack(time: Array, current: Array, voltage: Array) -> str:
@@ -79,7 +81,14 @@ def draw_pack(time: Array, current: Array, voltage: Array) -> str:
 
 
 def draw_range(
-    time: Array, values: Array, ids: tuple[str, ...], quantity: str, marked: tuple[int, ...], noun: str
+    time: Array,
+    values: Array,
+    ids: tuple[str, ...],
+    quantity: str,
+    marked: tuple[int, ...],
+    noun: str,
+    *,
+    remark: str = " (weakest)",
 ) -> str:
     """Draw a quantity of many elements: each of a few, or the band of many with the marked ones on top.
 
@@ -97,6 +106,8 @@ def draw_range(
         Indices of elements to draw by themselves.
     noun : str
         What an element is, such as ``"group"``.
+    remark : str
+        What the legend adds to the ids of marked elements of a few.
     """
     shown = find_quantity(quantity)
     display = shown.display_scale * values + shown.display_offset
@@ -111,10 +122,13 @@ def draw_range(
                     display[:, index],
                     color=colour,
                     linewidth=2.0 if strong else 1.1,
-                    label=ids[index] + (" (weakest)" if strong else ""),
+                    label=ids[index] + (remark if strong else ""),
                 )
         else:
-            low, quarter, middle, three, high = np.nanpercentile(display, [0, 25, 50, 75, 100], axis=1)
+            bands = np.full((5, time.size), np.nan)  # breaks of the lines stay
+            known = np.isfinite(display).any(axis=1)
+            bands[:, known] = np.nanpercentile(display[known], [0, 25, 50, 75, 100], axis=1)
+            low, quarter, middle, three, high = bands
             axes.fill_between(
                 shown_time, low, high, color=BLUE, alpha=0.18, linewidth=0, label=f"all {values.shape[1]} {noun}s"
             )
@@ -237,6 +251,8 @@ def draw_deviations(deviation: Array, ids: tuple[str, ...], weakest: tuple[int, 
 
 def time_axis(time: Array) -> tuple[Array, str]:
     """Return times [s] in the unit that suits their length, and the label of their axis."""
+    if time.size and time[-1] > LONGEST_IN_HOURS:
+        return time / 86400.0, "Time [days]"
     if time.size and time[-1] > LONGEST_IN_MINUTES:
         return time / 3600.0, "Time [h]"
     return time / 60.0, "Time [min]"

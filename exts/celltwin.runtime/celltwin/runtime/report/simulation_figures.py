@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from celltwin.core import ZERO_CELSIUS, Array
 
@@ -13,10 +14,35 @@ from .figures import BLUE, GREEN, GREY, ORANGE, RED, add_legend, figure_rows, sv
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["draw_energy", "draw_sensor", "draw_spreads", "draw_terminals", "draw_thermal"]
+__all__ = [
+    "break_lines",
+    "draw_energy",
+    "draw_losses",
+    "draw_reactions",
+    "draw_sensor",
+    "draw_spreads",
+    "draw_terminals",
+    "draw_thermal",
+]
 
 # Faults, each a time [s] and a name.
 Marks = tuple[tuple[float, str], ...]
+
+
+def break_lines(time: Array, longest: float, *values: Array) -> tuple[Array, ...]:
+    """Return times and values with a row of NaN in each gap, so that lines do not cross what was not simulated.
+
+    Parameters
+    ----------
+    time : ndarray of shape (n_samples,)
+        [s].
+    longest : float
+        Time between two samples that is no gap [s].
+    *values : ndarray of shape (n_samples,) or (n_samples, n)
+        What is drawn over time.
+    """
+    gaps = np.flatnonzero(np.diff(time) > longest) + 1
+    return (np.insert(time, gaps, time[gaps]), *(np.insert(value, gaps, np.nan, axis=0) for value in values))
 
 
 def draw_terminals(time: Array, voltage: Array, current: Array, power: Array, marks: Marks) -> str:
@@ -109,7 +135,7 @@ def draw_thermal(
     shown, label = time_axis(time)
     celsius = temperature - ZERO_CELSIUS
     low, high = celsius.min(axis=1), celsius.max(axis=1)
-    hottest = int(np.argmax(celsius.max(axis=0)))
+    hottest = int(np.argmax(np.nanmax(celsius, axis=0)))
     with figure_rows(rows=2, height=5.2) as (figure, (upper, lower)):
         upper.fill_between(shown, low, high, color=ORANGE, alpha=0.25, linewidth=0, label="all cells")
         upper.plot(shown, np.median(celsius, axis=1), color=ORANGE, label="median cell")
@@ -119,7 +145,7 @@ def draw_thermal(
                 shown, coolant.max(axis=1) - ZERO_CELSIUS, color=BLUE, linewidth=1.1, label="warmest coolant outlet"
             )
         upper.plot(shown, ambient - ZERO_CELSIUS, color=GREY, linewidth=1.1, linestyle="--", label="ambient")
-        if high.max() > limit - ZERO_CELSIUS - 15.0:
+        if np.nanmax(high) > limit - ZERO_CELSIUS - 15.0:
             upper.axhline(limit - ZERO_CELSIUS, color=RED, linewidth=0.9, linestyle=":", label="limit of the cell")
         upper.set_ylabel("Temperature [°C]")
         add_legend(upper)
@@ -155,6 +181,66 @@ def draw_energy(time: Array, power: Array, marks: Marks) -> str:
         axes.set_xlabel(label)
         _mark(axes, marks, time)
         add_legend(axes)
+        return svg_text(figure)
+
+
+def draw_losses(time: Array, loss: Array, resistance: Array) -> str:
+    """Draw lithium lost and resistance of the films, mean and envelope of the cells.
+
+    Parameters
+    ----------
+    time : ndarray of shape (n_samples,)
+        [s].
+    loss, resistance : ndarray of shape (n_samples, n_cells)
+        [A.h, ohm].
+    """
+    shown, label = time_axis(time)
+    with figure_rows(rows=2, height=4.0) as (figure, (upper, lower)):
+        for axes, values, colour, name in (
+            (upper, loss, BLUE, "Lithium lost [A·h]"),
+            (lower, 1e3 * resistance, ORANGE, "Resistance of\nthe films [mΩ]"),
+        ):
+            axes.fill_between(
+                shown, values.min(axis=1), values.max(axis=1), color=colour, alpha=0.25, linewidth=0, label="all cells"
+            )
+            axes.plot(shown, values.mean(axis=1), color=colour, label="mean")
+            axes.set_ylim(bottom=min(0.0, float(values.min())))
+            axes.set_ylabel(name)
+        add_legend(upper)
+        lower.set_xlabel(label)
+        figure.align_ylabels()
+        return svg_text(figure)
+
+
+def draw_reactions(time: Array, heat: Array, burning: NDArray[np.bool_]) -> str:
+    """Draw the heat of runaway reactions: of all cells, and of the fiercest one.
+
+    Parameters
+    ----------
+    time : ndarray of shape (n_samples,)
+        [s].
+    heat : ndarray of shape (n_samples, n_cells)
+        [W].
+    burning : ndarray of bool, shape (n_cells,)
+        Cells that count as burning; how many have begun to is drawn below.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    shown, label = time_axis(time)
+    with figure_rows(rows=2, height=4.0) as (figure, (upper, lower)):
+        floor = 1e-3
+        upper.plot(shown, np.maximum(heat.sum(axis=1), floor), color=RED, label="all cells")
+        upper.plot(shown, np.maximum(heat.max(axis=1), floor), color=ORANGE, linewidth=1.1, label="fiercest cell")
+        upper.set_yscale("log")
+        upper.set_ylabel("Heat of reactions [W]")
+        add_legend(upper)
+        begun = (np.maximum.accumulate(heat, axis=0) > 1.0)[:, burning].sum(axis=1)
+        lower.step(shown, begun, color=RED, where="post")
+        lower.set_ylim(bottom=0.0, top=max(1.0, 1.15 * float(begun.max(initial=0))))
+        lower.yaxis.set_major_locator(MaxNLocator(integer=True))
+        lower.set_ylabel("Cells whose reactions\nhave passed 1 W")
+        lower.set_xlabel(label)
+        figure.align_ylabels()
         return svg_text(figure)
 
 

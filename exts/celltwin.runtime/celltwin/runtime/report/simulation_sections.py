@@ -22,9 +22,11 @@ from celltwin.core import (
 from celltwin.stage.heat_map import fit_range
 
 from .evidence import Evidence, Series
-from .figures import draw_range
+from .figures import LONGEST_IN_HOURS, LONGEST_IN_MINUTES, draw_range
 from .sections import MOST_ROWS, Picture, Section, Table, picture_of_pack
-from .simulation_figures import Marks, draw_energy, draw_sensor, draw_spreads, draw_terminals, draw_thermal
+from .simulation_figures import Marks, break_lines, draw_energy, draw_sensor, draw_spreads, draw_terminals, draw_thermal
+from .simulation_further import ageing_section, mechanics_section, runaway_section
+from .simulation_steps import scenario_section
 
 __all__ = [
     "build_simulation_sections",
@@ -42,6 +44,7 @@ MOST_MARKED = 8
 MOST_SENSORS = 6
 MOST_LINES_NAMED = 3
 LEAST_ENERGY = 1e-3  # that is worth a line [W.h]
+_ROUNDING = 0.005  # of a state of charge that passes its ends
 _BALANCE = {
     "electrical_Wh": "Delivered (taken where negative)",
     "bled_Wh": "Burnt by balancing resistors",
@@ -58,10 +61,13 @@ def build_simulation_sections(evidence: Evidence) -> list[Section]:
     marks = tuple((fault.at, fault.title) for fault in scenario.faults)
     cells, groups = _faulted(scenario, evidence)
     built = (
-        _scenario(scenario),
+        scenario_section(scenario),
         _pack(evidence, cells),
         _terminals(evidence, marks),
         _thermal(evidence, scenario, marks),
+        runaway_section(evidence),
+        ageing_section(evidence),
+        mechanics_section(evidence),
         _groups(evidence, marks, groups),
         _charge(evidence, cells),
         _sharing(evidence, cells),
@@ -84,7 +90,7 @@ def simulation_subtitle(evidence: Evidence) -> str:
     speed = (summary["simulated_s"] - (summary["resumed_at_s"] or 0.0)) / max(summary["wall_s"], 1e-9)
     return (
         f"{spec.title}: {spec.n_cells} cells, {spec.capacity:.0f} A·h, "
-        f"{spec.energy / 1000.0:.2f} kWh. {summary['simulated_s'] / 60.0:.0f} min simulated in "
+        f"{spec.energy / 1000.0:.2f} kWh. {_after(summary['simulated_s'])} simulated in "
         f"{summary['wall_s']:.0f} s, {speed:.0f} times real time"
         + (
             f", the last {(summary['simulated_s'] - summary['resumed_at_s']) / 60.0:.0f} min after an interruption."
@@ -103,10 +109,11 @@ def simulation_notes(evidence: Evidence) -> list[dict[str, str]]:
         notes.append({"level": "warn", "text": "The simulation was interrupted before the end of the scenario."})
     runaways = [event for event in summary["events"] if event["message"].startswith("thermal runaway")]
     if runaways:
+        count = int(summary["figures"].get("runaway_cells", len(runaways)))
         notes.append(
             {
                 "level": "bad",
-                "text": f"Thermal runaway of {_counted(len(runaways), 'cell')}, first {runaways[0]['element']} after "
+                "text": f"Thermal runaway of {_counted(count, 'cell')}, first {runaways[0]['element']} after "
                 f"{runaways[0]['time'] / 60.0:.1f} min.",
             }
         )
@@ -151,39 +158,35 @@ def simulation_cards(evidence: Evidence) -> list[dict[str, str]]:
     ):
         if name in extremes:
             found = extremes[name]
-            where = f"{found['element']} after {found['time_s'] / 60.0:.0f} min"
+            where = f"{found['element']} after {_after(found['time_s'])}"
             card(label, find_quantity(quantity).format(found["value"]), where)
+    if "mean_cell_soh_last" in figures:
+        lost = f"lowest {100 * figures['lowest_cell_soh_last']:.1f} %"
+        card("SOH at the end", f"{100 * figures['mean_cell_soh_last']:.1f} %", lost)
+    if "highest_pressure_Pa" in extremes and extremes["highest_pressure_Pa"]["value"] > 0.0:
+        found = extremes["highest_pressure_Pa"]
+        card("Highest pressure", find_quantity("pressure").format(found["value"]), found["element"])
     card("Widest spread", f"{figures['widest_cell_temperature_K']:.1f} K", "between two cells")
     card("Events", str(sum(event["kind"] in ("limit", "failure") for event in evidence.summary["events"])), "at limits")
     return cards
 
 
+def _gap(evidence: Evidence) -> float:
+    """Return the longest time between samples that nothing was jumped over in [s]."""
+    return (
+        2.0 * float(evidence.summary["sample_period_s"]) if evidence.summary["figures"].get("cycles_jumped") else np.inf
+    )
+
+
+def _after(seconds: float) -> str:
+    """Return a time of the run for people."""
+    if seconds > LONGEST_IN_HOURS:
+        return f"{seconds / 86400.0:.1f} days"
+    return f"{seconds / 3600.0:.1f} h" if seconds > LONGEST_IN_MINUTES else f"{seconds / 60.0:.0f} min"
+
+
 def _series(evidence: Evidence, quantity: str, level: Level) -> Series | None:
     return evidence.series(quantity, (Kind.PREDICTED, level))
-
-
-def _scenario(scenario: Scenario) -> Section:
-    rows = [
-        (str(number + 1), step.title, step.kind.replace("_", " "), f"{step.duration / 60.0:.1f}")
-        for number, step in enumerate(scenario.profile[:MOST_ROWS])
-    ]
-    texts = [scenario.description]
-    if len(scenario.profile) > MOST_ROWS:
-        texts.append(f"The first {MOST_ROWS} of {len(scenario.profile)} steps are listed.")
-    tables = [Table(("Step", "Name", "Kind", "Longest [min]"), tuple(rows))]
-    if scenario.faults:
-        faults = tuple(
-            (
-                fault.title,
-                fault.describe(),
-                ", ".join(getattr(fault, "target", ())),
-                f"{fault.at / 60.0:.1f}",
-                f"{fault.end / 60.0:.1f}" if np.isfinite(fault.end) else "the end",
-            )
-            for fault in scenario.faults
-        )
-        tables.append(Table(("Fault", "What", "Where", "From [min]", "Until [min]"), faults))
-    return Section("The scenario", tuple(text for text in texts if text), (), tuple(tables))
 
 
 def _pack(evidence: Evidence, faulted: tuple[int, ...]) -> Section | None:
@@ -196,27 +199,23 @@ def _pack(evidence: Evidence, faulted: tuple[int, ...]) -> Section | None:
     words = " Red balls: cells with a fault." if marked else ""
     ends = fit_range(temperature.values.reshape(-1), "temperature")
     for index in _moments(temperature):
-        values, when = temperature.values[index], temperature.time[index] / 60.0
+        values, when = temperature.values[index], _after(float(temperature.time[index]))
         pictures.append(
             Picture(
-                caption=f"Temperature of every cell after {when:.0f} min; {np.ptp(values):.1f} K between the "
+                caption=f"Temperature of every cell after {when}; {np.ptp(values):.1f} K between the "
                 f"coldest and the hottest. One scale for all moments.{words}",
-                png=picture_of_pack(
-                    evidence.spec, values, "temperature", ends=ends, title=f"{when:.0f} min", marked=marked
-                ),
+                png=picture_of_pack(evidence.spec, values, "temperature", ends=ends, title=when, marked=marked),
             )
         )
     widest = int(np.argmax(np.ptp(soc.values, axis=1)))
     for index in sorted({widest, soc.time.size - 1}):
-        values, when = soc.values[index], soc.time[index] / 60.0
+        values, when = soc.values[index], _after(float(soc.time[index]))
         why = "where it lies furthest apart" if index == widest else "at the end"
         pictures.append(
             Picture(
-                caption=f"State of charge of every cell after {when:.0f} min, {why}: "
+                caption=f"State of charge of every cell after {when}, {why}: "
                 f"{100 * abs(values.min()):.1f} to {100 * values.max():.1f} %. A scale of its own.",
-                png=picture_of_pack(
-                    evidence.spec, values, "soc", ends=_soc_ends(values), title=f"{when:.0f} min", marked=marked
-                ),
+                png=picture_of_pack(evidence.spec, values, "soc", ends=_soc_ends(values), title=when, marked=marked),
             )
         )
     return Section("The pack over time", (), tuple(pictures))
@@ -225,7 +224,8 @@ def _pack(evidence: Evidence, faulted: tuple[int, ...]) -> Section | None:
 def _soc_ends(values: Array) -> tuple[float, float]:
     """Return ends of a scale that shows no charge that a cell cannot have."""
     low, high = fit_range(values, "soc")
-    return (low if values.min() < 0.0 else max(low, 0.0), high if values.max() > 1.0 else min(high, 1.0))
+    beyond = _ROUNDING
+    return (low if values.min() < -beyond else max(low, 0.0), high if values.max() > 1.0 + beyond else min(high, 1.0))
 
 
 def _moments(temperature: Series) -> list[int]:
@@ -262,7 +262,9 @@ def _terminals(evidence: Evidence, marks: Marks) -> Section | None:
     voltage, current, power = (_series(evidence, name, Level.PACK) for name in ("voltage", "current", "power"))
     if voltage is None or current is None or power is None:
         return None
-    svg = draw_terminals(voltage.time, voltage.values[:, 0], current.values[:, 0], power.values[:, 0], marks)
+    columns = (voltage.values[:, 0], current.values[:, 0], power.values[:, 0])
+    time, volts, amperes, watts = break_lines(voltage.time, _gap(evidence), *columns)
+    svg = draw_terminals(time, volts, amperes, watts, marks)
     caption = "Current and power are positive on discharge." + (" Dashed lines: faults." if marks else "")
     return Section("Voltage, current, power", (), (Picture(caption, svg),))
 
@@ -278,17 +280,13 @@ def _thermal(evidence: Evidence, scenario: Scenario, marks: Marks) -> Section | 
     found = evidence.summary["figures"]["extremes"]["highest_cell_temperature_K"]
     shown = find_quantity("temperature")
     text = (
-        f"Hottest: {found['element']}, {shown.format(found['value'])} after {found['time_s'] / 60.0:.0f} min "
+        f"Hottest: {found['element']}, {shown.format(found['value'])} after {_after(found['time_s'])} "
         f"(limit {shown.format(spec.cell.highest_temperature)})."
     )
-    svg = draw_thermal(
-        temperature.time,
-        temperature.values,
-        _flowing(coolant, _series(evidence, "coolant_flow", Level.MODULE)),
-        ambient,
-        spec.cell.highest_temperature,
-        marks,
-    )
+    flowing = _flowing(coolant, _series(evidence, "coolant_flow", Level.MODULE))
+    columns = (temperature.values, ambient) if flowing is None else (temperature.values, ambient, flowing)
+    time, cells, air, *outlets = break_lines(temperature.time, _gap(evidence), *columns)
+    svg = draw_thermal(time, cells, outlets[0] if outlets else None, air, spec.cell.highest_temperature, marks)
     return Section("Temperature", (text,), (Picture("Envelope of the cells, and what surrounds them.", svg),))
 
 
@@ -307,12 +305,13 @@ def _groups(evidence: Evidence, marks: Marks, faulted: tuple[int, ...]) -> Secti
     low = int(np.argmin(voltage.values.min(axis=0)))
     high = int(np.argmax(voltage.values.max(axis=0)))
     marked = tuple(dict.fromkeys((*faulted, low, high)))[:MOST_LINES_NAMED]
+    time, volts, charges = break_lines(voltage.time, _gap(evidence), voltage.values, soc.values)
     pictures = (
         Picture(
             f"Voltage of the series groups; {ids[low]} goes lowest, {ids[high]} highest.",
-            draw_range(voltage.time, voltage.values, ids, "voltage", marked if len(ids) > 12 else (), "group"),
+            draw_range(time, volts, ids, "voltage", marked if len(ids) > 12 else (), "group"),
         ),
-        Picture("How far the pack drifts apart.", draw_spreads(voltage.time, voltage.values, soc.values, marks)),
+        Picture("How far the pack drifts apart.", draw_spreads(time, volts, charges, marks)),
     )
     return Section("Series groups", (), pictures)
 
@@ -325,7 +324,8 @@ def _charge(evidence: Evidence, faulted: tuple[int, ...]) -> Section | None:
     low = int(np.argmin(soc.values.min(axis=0)))
     high = int(np.argmax(soc.values.max(axis=0)))
     marked = tuple(dict.fromkeys((*faulted, low, high)))[:MOST_LINES_NAMED]
-    svg = draw_range(soc.time, soc.values, ids, "soc", marked, "cell")
+    time, charges = break_lines(soc.time, _gap(evidence), soc.values)
+    svg = draw_range(time, charges, ids, "soc", marked, "cell", remark="")
     words = ", ".join(ids[index] for index in marked)
     return Section("State of charge", (), (Picture(f"Envelope of all cells, and by name {words}.", svg),))
 
@@ -343,9 +343,10 @@ def _sharing(evidence: Evidence, faulted: tuple[int, ...]) -> Section | None:
     step = int(np.argmax(apart[:, worst]))
     text = (
         f"Furthest from its group's mean: {ids[worst]} with {current.values[step, worst]:.2f} A against "
-        f"{groups[step, worst // spec.parallel].mean():.2f} A after {current.time[step] / 60.0:.0f} min."
+        f"{groups[step, worst // spec.parallel].mean():.2f} A after {_after(float(current.time[step]))}."
     )
-    svg = draw_range(current.time, current.values, ids, "current", marked, "cell")
+    time, amperes = break_lines(current.time, _gap(evidence), current.values)
+    svg = draw_range(time, amperes, ids, "current", marked, "cell", remark="")
     return Section("Current sharing", (text,), (Picture("Current of the cells, positive on discharge.", svg),))
 
 
@@ -371,6 +372,8 @@ def _balance(evidence: Evidence) -> Section | None:
     tables = (Table(("Cells and their connections", "Since the start"), tuple(rows)),) if rows else ()
     if max(figures["charged_Wh"], figures["discharged_Wh"]) < LEAST_ENERGY:
         return Section("Energy", tuple(texts), (), tables) if rows else None
+    if figures.get("cycles_jumped"):
+        return Section("Energy", tuple(texts), (), tables)
     svg = draw_energy(power.time, power.values[:, 0], ())
     return Section("Energy", tuple(texts), (Picture("Energy at the terminals since the start.", svg),), tables)
 

@@ -244,7 +244,8 @@ class _Helpers:
     """The threads of this process that share launches. One engine has them at a time; others then do without."""
 
     def __init__(self) -> None:
-        self._forget()
+        self._free = threading.Lock()
+        self._helpers: tuple[_Helper, ...] = ()
         os.register_at_fork(after_in_child=self._forget)  # threads stay with the parent
 
     def borrow(self) -> tuple[_Helper, ...]:
@@ -261,8 +262,7 @@ class _Helpers:
             self._free.release()
 
     def _forget(self) -> None:
-        self._free = threading.Lock()
-        self._helpers: tuple[_Helper, ...] = ()
+        self._free, self._helpers = threading.Lock(), ()
 
 
 _HELPERS = _Helpers()

@@ -14,7 +14,7 @@ from .cell_simulation import CellModel, CellSimulation, SimulatedCurve
 from .measured_curve import MeasuredCurve
 from .parameter_space import ParameterSpace
 
-__all__ = ["CalibrationProblem", "CostOptions", "choose_rows"]
+__all__ = ["CalibrationProblem", "CostOptions", "ResidualBlock", "choose_rows"]
 
 SHORTFALL = 300.0  # what the residual of a row that was not reached grows by over the length of the curve
 
@@ -44,8 +44,8 @@ class CostOptions:
 
     rows: int = 120
     voltage: float = 0.0012
-    temperature: float = 0.00012
-    rise: float = 0.004
+    temperature: float = 0.0001
+    rise: float = 0.008
     time: float = 0.0008
     independent: float = 40.0
     temperature_weight: float = 1.0
@@ -82,6 +82,34 @@ def choose_rows(curve: MeasuredCurve, count: int) -> tuple[NDArray[np.int64], Ar
     edges = np.concatenate([[0.0], 0.5 * (picks[1:] + picks[:-1]), [scored.size - 1.0]])
     shares = np.maximum(np.diff(edges), 0.5)
     return scored[picks], shares / shares.sum()
+
+
+@dataclass(frozen=True, eq=False)
+class ResidualBlock:
+    """One quantity of one curve among the residuals.
+
+    Attributes
+    ----------
+    curve : MeasuredCurve
+        The curve.
+    quantity : {"voltage", "temperature"}
+        What is compared.
+    rows : ndarray of int of shape (n,)
+        Rows of the curve.
+    measured : ndarray of shape (n,)
+        Measured values there [V] or [K].
+    deviation : ndarray of shape (n,)
+        Departure that is allowed in each row [V] or [K], less certain rows included.
+    weight : ndarray of shape (n,)
+        What a departure is multiplied by to become a residual [1/V] or [1/K].
+    """
+
+    curve: MeasuredCurve
+    quantity: str
+    rows: NDArray[np.int64]
+    measured: Array
+    deviation: Array
+    weight: Array
 
 
 class CalibrationProblem:
@@ -124,6 +152,11 @@ class CalibrationProblem:
     def size(self) -> int:
         """Number of residuals."""
         return sum(fit.size for fit in self._fits) + self.space.size
+
+    @property
+    def blocks(self) -> tuple[ResidualBlock, ...]:
+        """What the residuals are made of, in their order; the priors' residuals follow after."""
+        return tuple(block for fit in self._fits for block in fit.blocks())
 
     def values(self, position: Array) -> dict[str, float]:
         """Return every value that a candidate sets: the free ones and the fixed ones."""
@@ -216,13 +249,15 @@ class _CurveFit:
     """One curve's rows, and what their residuals are divided by."""
 
     def __init__(self, curve: MeasuredCurve, model: CellModel, cost: CostOptions) -> None:
+        self.curve = curve
+        self.emphasis = cost.temperature_weight
         self.rows, shares = choose_rows(curve, cost.rows)
         self.simulation = CellSimulation(model, curve, self.rows)
         time = np.asarray(curve.time)
         duration = float(time[-1] - time[0])
         self.duration = duration
         self.progress = (time[self.rows] - time[0]) / duration
-        doubt = float(np.hypot(cost.time * duration, curve.time_uncertainty))
+        doubt = float(np.hypot(cost.time * duration, 0.2 * curve.time_uncertainty))
         root = np.sqrt(shares * cost.independent)
         self.root = root
         self.robust = cost.robust
@@ -245,6 +280,20 @@ class _CurveFit:
             )
             self.temperature_weight = cost.temperature_weight * root / (deviation * certain)
             self.size *= 2
+
+    def blocks(self) -> list[ResidualBlock]:
+        """Return what the residuals of the curve are made of."""
+        found = [
+            ResidualBlock(
+                self.curve, "voltage", self.rows, self.voltage, self.root / self.voltage_weight, self.voltage_weight
+            )
+        ]
+        if self.temperature is not None:
+            allowed = self.emphasis * self.root / self.temperature_weight
+            found.append(
+                ResidualBlock(self.curve, "temperature", self.rows, self.temperature, allowed, self.temperature_weight)
+            )
+        return found
 
     def residuals(self, result: SimulatedCurve, offset: tuple[Array, Array] | None) -> Array:
         """Return weighted departures.

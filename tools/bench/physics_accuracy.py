@@ -2,8 +2,8 @@
 
 Chen2020, Marquis2019 and ORegan2022; C/5, 1C and 2C discharge and 1C charge; 5, 25 and 45 degC. A figure is the worst
 of the three temperatures. SPMe is PyBaMM's with the mean of the electrolyte's concentration put right; "as shipped",
-PyBaMM 26.10 averages it wrongly (``physics_cases._average_truly``). ``--plots FOLDER`` says where the pictures go
-(default ``docs/images``).
+PyBaMM 26.10 averages it wrongly (``physics_cases._average_truly``). "engine" has one particle an electrode, "engine
+DFN" porous electrodes. ``--plots FOLDER`` says where the pictures go (default ``docs/images``).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from celltwin.core import ZERO_CELSIUS, Array
 from celltwin.physics.engine import EngineOptions, build_cell_model
 from tools.bench.figures import Figures
-from tools.bench.physics_cases import Case, PybammCell, Trace, compare, run_engine
+from tools.bench.physics_cases import Case, PybammCell, Trace, compare, run_engine, time_cell_step
 
 __all__ = ["run"]
 
@@ -27,17 +27,20 @@ _logger = logging.getLogger(__name__)
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SETS = ("Chen2020", "Marquis2019", "ORegan2022")
+MODELS = ("SPMe", "DFN")
 RATES = (0.2, 1.0, 2.0, -1.0)
 TEMPERATURES = (5.0, 25.0, 45.0)  # [degC]
 VOLTAGE_TARGET, TEMPERATURE_TARGET = 3.0, 0.1  # [mV, K]
 FULL_ORDER_TARGETS = {0.2: 15.0, 1.0: 15.0, 2.0: 30.0, -1.0: 15.0}  # [mV]
+FULL_ORDER_VOLUMES = (4, 2, 4)  # what fidelity="DFN" resolves electrodes in
+FULL_ORDER = EngineOptions(volumes=FULL_ORDER_VOLUMES)
 FINE = EngineOptions(shells=60, salt_nodes=(16, 8, 16))
 COLOURS = {0.2: "#4c4c4c", 1.0: "#1f77b4", 2.0: "#d62728", -1.0: "#2ca02c"}
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """One case by everything that ran it: ``engine``, ``engine, fine``, ``SPMe``, ``SPMe, fine``, ``DFN``."""
+    """One case by everything that ran it: ``engine``, ``engine, fine``, ``engine DFN``, ``DFN, fine`` and so on."""
 
     case: Case
     capacity: float  # [A.h]
@@ -52,32 +55,38 @@ class Outcome:
         return float(np.sqrt(np.mean(values**2)))
 
 
-def run(plots: Path | None = None, sets: tuple[str, ...] = SETS) -> Figures:
-    """Compare voltages and temperatures; draw them where ``plots`` names a folder."""
+def run(plots: Path | None = None, sets: tuple[str, ...] = SETS, models: tuple[str, ...] = MODELS) -> Figures:
+    """Compare voltages and temperatures with PyBaMM's models; draw all where ``plots`` names a folder."""
     figures = Figures("physics-accuracy")
-    outcomes = [outcome for name in sets for outcome in _run_set(name)]
+    outcomes = [outcome for name in sets for outcome in _run_set(name, models)]
     for name in sets:
         for rate in RATES:
             _add_figures(
                 figures, [each for each in outcomes if each.case.parameter_set == name and each.case.rate == rate]
             )
-    if plots is not None:
+    if "DFN" in models:
+        figures.add("time of a cell-step, 2,800 cells, SPMe", time_cell_step("SPMe"), "ns")
+        figures.add("time of a cell-step, 2,800 cells, DFN", time_cell_step("DFN", FULL_ORDER_VOLUMES), "ns")
+    if plots is not None and set(models) == set(MODELS):
         plots.mkdir(parents=True, exist_ok=True)
         _draw(outcomes, sets, plots / "physics_accuracy_rates.png", _by_rate)
         _draw(outcomes, sets, plots / "physics_accuracy_temperatures.png", _by_temperature)
     return figures
 
 
-def _run_set(name: str) -> list[Outcome]:
+def _run_set(name: str, models: tuple[str, ...]) -> list[Outcome]:
     import pybamm
 
     model = build_cell_model(name)
-    cells = {
-        "SPMe": PybammCell(name),
-        "SPMe, fine": PybammCell(name, fine=True),
-        "SPMe as shipped, fine": PybammCell(name, fine=True, true_mean=False),
-        "DFN": PybammCell(name, fidelity="DFN"),
-    }
+    cells: dict[str, PybammCell] = {}
+    engines: dict[str, EngineOptions | None] = {"engine": None}
+    if "SPMe" in models:
+        cells |= {"SPMe": PybammCell(name), "SPMe, fine": PybammCell(name, fine=True)}
+        cells["SPMe as shipped, fine"] = PybammCell(name, fine=True, true_mean=False)
+        engines["engine, fine"] = FINE
+    if "DFN" in models:
+        cells |= {"DFN": PybammCell(name, fidelity="DFN"), "DFN, fine": PybammCell(name, fidelity="DFN", fine=True)}
+        engines["engine DFN"] = FULL_ORDER
     outcomes = []
     for rate in RATES:
         for celsius in TEMPERATURES:
@@ -89,8 +98,8 @@ def _run_set(name: str) -> list[Outcome]:
                     outcome.traces[label] = cell.run(case, current)
                 except pybamm.SolverError as error:
                     _logger.warning("%s cannot run %s %s at %g degC: %s", label, name, case.label, celsius, error)
-            outcome.traces["engine"] = run_engine(model, case, current)
-            outcome.traces["engine, fine"] = run_engine(model, case, current, FINE)
+            for label, options in engines.items():
+                outcome.traces[label] = run_engine(model, case, current, options)
             outcomes.append(outcome)
     return outcomes
 
@@ -107,7 +116,12 @@ def _add_figures(figures: Figures, outcomes: list[Outcome]) -> None:
         ("temperature", "engine", "SPMe as shipped, fine", "K", None),
         ("voltage", "engine", "SPMe", "mV", None),
         ("voltage", "SPMe", "SPMe, fine", "mV", None),
-        ("voltage", "engine", "DFN", "mV", full),
+        ("voltage", "engine DFN", "DFN, fine", "mV", full),
+        ("temperature", "engine DFN", "DFN, fine", "K", None),
+        ("voltage", "engine DFN", "DFN", "mV", None),
+        ("voltage", "DFN", "DFN, fine", "mV", None),
+        ("voltage", "engine", "DFN, fine", "mV", full),
+        ("voltage", "engine", "DFN", "mV", None),
         ("voltage", "SPMe", "DFN", "mV", None),
     )
     for quantity, name, reference, unit, target in rows:
@@ -202,8 +216,9 @@ def main(arguments: list[str] | None = None) -> int:
         "--plots", type=Path, metavar="FOLDER", default=REPOSITORY / "docs" / "images", help="where pictures go"
     )
     parser.add_argument("--sets", default=",".join(SETS), metavar="NAMES", help="PyBaMM sets, separated by commas")
+    parser.add_argument("--models", default=",".join(MODELS), metavar="NAMES", help="PyBaMM models to compare with")
     options = parser.parse_args(arguments)
-    figures = run(options.plots, tuple(options.sets.split(",")))
+    figures = run(options.plots, tuple(options.sets.split(",")), tuple(options.models.split(",")))
     figures.show()
     if options.json is not None:
         figures.write(options.json)

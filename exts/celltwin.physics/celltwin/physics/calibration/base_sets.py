@@ -61,6 +61,10 @@ class BaseSet:
         The set, with the cell's surface, volume and voltage limits.
     numbers : mapping of str to float
         What the laws of :mod:`base_sets_laws` take, scaled to the cell.
+    rest_voltage : float, optional
+        Voltage at rest [V] that the initial stoichiometries belong to; None where no curve tells.
+    rest_slope : float
+        Fall of that voltage with charge drawn [V/C].
     balance_error : float
         Departure of the set's open-circuit curve, shifted by one constant, from the slowest curve [V]; 0 where none
         was given.
@@ -72,8 +76,19 @@ class BaseSet:
     description: CellDescription
     values: pybamm.ParameterValues
     numbers: Mapping[str, float]
+    rest_voltage: float | None
+    rest_slope: float
     balance_error: float
     citation: str
+
+    def charge_missing(self, curve: MeasuredCurve) -> float:
+        """Return how much less charge a curve begins with [C] than the initial stoichiometries say.
+
+        The voltage at rest before the current tells; 0 where either is unknown.
+        """
+        if self.rest_voltage is None or curve.rest_voltage is None or self.rest_slope <= 0.0:
+            return 0.0
+        return (self.rest_voltage - curve.rest_voltage) / self.rest_slope
 
 
 def choose_base_set(
@@ -147,6 +162,8 @@ def _scaled(name: str, description: CellDescription, curve: MeasuredCurve | None
         description=description,
         values=values,
         numbers={**numbers, **balance.numbers},
+        rest_voltage=None if curve is None else curve.rest_voltage,
+        rest_slope=balance.slope,
         balance_error=balance.error,
         citation=f"PyBaMM parameter set {name}" if not name.endswith(".json") else f"BPX file {name}",
     )

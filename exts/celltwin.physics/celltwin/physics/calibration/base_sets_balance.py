@@ -24,9 +24,20 @@ MARGIN = 1e-3  # of stoichiometry, where potentials run off
 
 @dataclass(frozen=True)
 class Balance:
-    """Area, active fractions and initial stoichiometries by name of input, and how well the curve was met [V]."""
+    """How a set's electrodes stand against each other in a cell.
+
+    Attributes
+    ----------
+    numbers : mapping of str to float
+        Area, active fractions and initial stoichiometries by name of input.
+    slope : float
+        Fall of the open-circuit voltage with charge drawn, at the start [V/C].
+    error : float
+        Departure from the curve [V].
+    """
 
     numbers: Mapping[str, float]
+    slope: float
     error: float = 0.0
 
 
@@ -78,12 +89,15 @@ def balance_on_charge(
             remedy="Check the chemistry and the voltage limits",
         )
     area = charge * SECONDS_PER_HOUR / (end - begin)
+    reach = 0.02 * (end - begin)
+    fall = start_voltage - float(np.interp(begin + reach, span, voltage))
     return Balance(
         {
             "Electrode width [m]": area / float(values["Electrode height [m]"]),
             "Negative electrode initial stoichiometry": low - begin / capacity["Negative"],
             "Positive electrode initial stoichiometry": high + begin / capacity["Positive"],
-        }
+        },
+        fall / (area * reach),
     )
 
 
@@ -162,6 +176,11 @@ def balance_on_curve(
         )
         for domain in ("Negative", "Positive")
     }
+    reach = 0.02
+    x, y = np.array([0.0, -reach]), np.array([0.0, reach])
+    x = at[0] + x * np.exp(at[2]) * span["Negative"]
+    y = at[1] + y * np.exp(at[3]) * span["Positive"]
+    start = np.interp(y, grid, positive) - np.interp(x, grid, negative)
     return Balance(
         {
             "Electrode width [m]": prior["Electrode width [m]"] * both,
@@ -169,6 +188,7 @@ def balance_on_curve(
             "Negative electrode initial stoichiometry": float(at[0]),
             "Positive electrode initial stoichiometry": float(at[1]),
         },
+        float(start[0] - start[1]) / (reach * curve.charge * SECONDS_PER_HOUR),
         error,
     )
 

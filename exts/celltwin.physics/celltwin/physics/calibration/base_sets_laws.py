@@ -6,8 +6,10 @@ discharge at constant current and every cell of one chemistry.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,10 +17,20 @@ import numpy as np
 if TYPE_CHECKING:
     import pybamm
 
-__all__ = ["DIRECT_INPUTS", "EVALUATED_AT", "LAW_INPUTS", "ShapeCorrections", "published_values", "with_laws"]
+__all__ = [
+    "CHARGE_MISSING",
+    "DIRECT_INPUTS",
+    "EVALUATED_AT",
+    "LAW_INPUTS",
+    "ShapeCorrections",
+    "published_values",
+    "with_laws",
+]
 
 REFERENCE_TEMPERATURE = 298.15  # [K]
 REFERENCE_SALT = 1000.0  # [mol.m-3]
+FARADAY = 96485.33212  # [C/mol]
+CHARGE_MISSING = "Charge missing at start [C]"  # an input of each curve, not of a candidate
 EVALUATED_AT = 0.5  # stoichiometry at which diffusivity and exchange-current density are stated
 
 DIRECT_INPUTS = (
@@ -156,10 +168,10 @@ def published_values(values: pybamm.ParameterValues) -> dict[str, float]:
             values, exchange(REFERENCE_SALT, EVALUATED_AT * highest, highest, REFERENCE_TEMPERATURE)
         )
         found[f"{domain} particle diffusivity activation energy [J.mol-1]"] = _activation_energy(
-            values, lambda at, law=diffusivity: law(EVALUATED_AT, at)
+            values, partial(diffusivity, EVALUATED_AT)
         )
         found[f"{domain} electrode reaction activation energy [J.mol-1]"] = _activation_energy(
-            values, lambda at, law=exchange, top=highest: law(REFERENCE_SALT, EVALUATED_AT * top, top, at)
+            values, partial(exchange, REFERENCE_SALT, EVALUATED_AT * highest, highest)
         )
         found[f"{domain} electrode entropic change factor"] = 1.0
     found["Positive electrode entropic change offset [V.K-1]"] = 0.0
@@ -168,7 +180,7 @@ def published_values(values: pybamm.ParameterValues) -> dict[str, float]:
     found["Electrolyte conductivity factor"] = 1.0
     found["Electrolyte diffusivity factor"] = 1.0
     found["Electrolyte transport activation energy [J.mol-1]"] = _activation_energy(
-        values, lambda at: conductivity(REFERENCE_SALT, at)
+        values, partial(conductivity, REFERENCE_SALT)
     )
     return found
 
@@ -232,13 +244,18 @@ def _electrode_laws(
             change = change + inputs["Positive electrode entropic change offset [V.K-1]"]
         return change + shapes.sum(f"entropic_{low}", stoichiometry, inputs)
 
+    lattice = FARADAY * highest * _number(values, f"{domain} electrode thickness [m]")
+    lattice = lattice * inputs["Electrode width [m]"] * _number(values, "Electrode height [m]")
+    held = lattice * inputs[f"{domain} electrode active material volume fraction"]
+    missing = (1.0 if domain == "Positive" else -1.0) * pybamm.InputParameter(CHARGE_MISSING) / held
+
     return {
         f"{domain} particle diffusivity [m2.s-1]": diffusivity,
         f"{domain} electrode exchange-current density [A.m-2]": exchange,
         f"{domain} electrode OCP [V]": potential,
         f"{domain} electrode OCP entropic change [V.K-1]": entropic,
-        f"Initial concentration in {low} electrode [mol.m-3]": inputs[f"{domain} electrode initial stoichiometry"]
-        * highest,
+        f"Initial concentration in {low} electrode [mol.m-3]": highest
+        * (inputs[f"{domain} electrode initial stoichiometry"] + missing),
     }
 
 
@@ -288,7 +305,10 @@ def _number(values: pybamm.ParameterValues, name: str) -> float:
 
 
 def _at(values: pybamm.ParameterValues, entry: Any, temperature: float) -> float:
-    return _evaluate(values, entry(temperature)) if callable(entry) else float(entry)
+    if not callable(entry):
+        return float(entry)
+    wanted = len(inspect.signature(entry).parameters)  # of temperature, or of stoichiometry and temperature
+    return _evaluate(values, entry(*(EVALUATED_AT, temperature)[2 - wanted :]))
 
 
 def _evaluate(values: pybamm.ParameterValues, result: Any) -> float:

@@ -63,7 +63,9 @@ class CalibrationOptions:
     cost : CostOptions
         What counts how much.
     start : mapping of str to float
-        Values to begin with, such as those of a sister cell.
+        Values to begin with, such as those of a sister cell; the priors' middles.
+    spread_share : float
+        Share of the priors' spreads: cells of one make differ less than cells of one chemistry.
     """
 
     model: Literal["SPM", "SPMe", "DFN"] = "DFN"
@@ -79,6 +81,7 @@ class CalibrationOptions:
     compiled: bool = False
     cost: CostOptions = field(default_factory=CostOptions)
     start: Mapping[str, float] = field(default_factory=dict)
+    spread_share: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -196,7 +199,7 @@ def calibrate(
         )
         for mesh in ("coarse", "default")
     )
-    space = _free_parameters(base, options, curves).with_starts(options.start)
+    space = _free_parameters(base, options, curves).with_starts(options.start).tightened(options.spread_share)
     wide = ParameterSpace((*space.parameters, *shape_parameter_space(shapes))) if options.shapes else space
     fixed = {name: value for name, value in options.start.items() if name in coarse.input_names}
     stages = _Stages(options, begun, progress, checkpoint, _fingerprint(options, curves, wide, base))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from celltwin.core import Array, ModelError
 
 from .base_sets import BaseSet
-from .base_sets_laws import DIRECT_INPUTS, LAW_INPUTS, ShapeCorrections, with_laws
+from .base_sets_laws import CHARGE_MISSING, DIRECT_INPUTS, LAW_INPUTS, ShapeCorrections, with_laws
 from .cell_simulation_profile import CurrentProfile, find_profile
 from .measured_curve import MeasuredCurve
 
@@ -203,7 +203,9 @@ class CellSimulation:
 
     def __post_init__(self) -> None:
         """Reduce the measured current to what the solver needs."""
-        object.__setattr__(self, "profile", find_profile(self.curve))
+        profile = find_profile(self.curve)
+        missing = {CHARGE_MISSING: self.model.base.charge_missing(self.curve)}
+        object.__setattr__(self, "profile", replace(profile, inputs={**profile.inputs, **missing}))
 
     @property
     def times(self) -> Array:

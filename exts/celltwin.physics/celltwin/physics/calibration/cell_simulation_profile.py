@@ -15,7 +15,7 @@ from .measured_curve import MeasuredCurve
 __all__ = ["CurrentProfile", "find_profile", "simplify"]
 
 STEADY = 0.03  # of the median current: scatter up to here is a constant current
-WEATHER = 0.3  # [K]: surroundings that a straight line describes this well
+AT_START = 3.0  # [s]: values this early are the temperature at the start
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,4 +125,5 @@ def _initial_temperature(curve: MeasuredCurve) -> float:
     finite = np.flatnonzero(np.isfinite(curve.temperature))
     if finite.size == 0:
         return float(curve.ambient[0])
-    return float(np.median(np.asarray(curve.temperature)[finite[:5]]))
+    first = finite[np.asarray(curve.time)[finite] <= curve.time[finite[0]] + AT_START]
+    return float(np.median(np.asarray(curve.temperature)[first]))

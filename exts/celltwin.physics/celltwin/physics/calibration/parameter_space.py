@@ -178,6 +178,14 @@ class ParameterSpace:
             )
         )
 
+    def tightened(self, share: float) -> ParameterSpace:
+        """Return the space with the spreads of its priors multiplied by a share."""
+        return ParameterSpace(
+            tuple(
+                replace(item, spread=None if item.spread is None else share * item.spread) for item in self.parameters
+            )
+        )
+
     def without(self, names: Iterable[str]) -> ParameterSpace:
         """Return the space with fewer parameters."""
         left = set(names)

@@ -86,6 +86,23 @@ def test_a_run_is_repeatable(campaign, results):
     assert again.figures == results[1].figures
 
 
+def test_figures_of_ageing_swelling_and_runaway_are_collected(campaign):
+    tables = tomllib.loads(TEXT)
+    tables["base"]["scenario"]["physics"] = {"ageing": "okane_2022", "mechanics": True, "abuse": "kim_2007_lco"}
+
+    result = simulate_run(parse_campaign(tables, path=campaign.path).request(0))
+
+    assert result.figures["mean_cell_soh_last"] < result.figures["mean_cell_soh_first"]
+    assert result.figures["cell_soh_spread_last"] > 0.0
+    assert result.figures["highest_reaction_heat_W"] == 0.0
+    units = {
+        name: result.units[name] for name in ("mean_film_resistance_ohm", "highest_thickness_change_m", "cell_soh")
+    }
+    assert list(units.values()) == ["ohm", "m", "1"]
+    assert result.history["cell_soh"].shape == (10, 8)
+    assert result.history["lowest_cell_soh"][-1] == pytest.approx(result.figures["lowest_cell_soh_last"])
+
+
 def test_surroundings_that_the_engine_refuses_fail_the_run_with_the_reason(campaign):
     tables = tomllib.loads(TEXT)
     tables["base"]["scenario"]["ambient"] = {"temperature": 90.0}  # [K], a text with a unit forgotten

@@ -44,6 +44,8 @@ class CalibrationOptions:
         Names of the curves that are fitted; where empty, all discharges of C/4 and faster.
     shapes : bool
         Whether open-circuit curves, entropic changes and diffusivities may be corrected over stoichiometry.
+    free_shapes : bool
+        Whether the corrections are fitted; otherwise they stay as ``start`` says.
     names : tuple of str
         Which parameters are free, in place of the standard 24.
     base_set : str, optional
@@ -71,6 +73,7 @@ class CalibrationOptions:
     model: Literal["SPM", "SPMe", "DFN"] = "DFN"
     curves: tuple[str, ...] = ()
     shapes: bool = False
+    free_shapes: bool = True
     names: tuple[str, ...] = ()
     base_set: str | None = None
     method: str = "least_squares"
@@ -153,6 +156,7 @@ def calibrate(
     measured: MeasuredSet,
     options: CalibrationOptions | None = None,
     *,
+    base: BaseSet | None = None,
     progress: Callable[[Progress], bool | None] | None = None,
     checkpoint: str | Path | None = None,
 ) -> CalibrationResult:
@@ -170,6 +174,8 @@ def calibrate(
         Its curves.
     options : CalibrationOptions, optional
         What is fitted, and how long.
+    base : BaseSet, optional
+        A sister cell's, in place of choosing one: its balance is then the prior.
     progress : callable, optional
         Called with :class:`Progress` after every batch; returns False to stop with the best so far.
     checkpoint : path, optional
@@ -184,7 +190,8 @@ def calibrate(
     begun = time.monotonic()
     curves = _fitted_curves(measured, options, description)
     slowest = min(curves, key=lambda curve: abs(curve.mean_current))
-    base = choose_base_set(description, base_set=options.base_set, curve=slowest)
+    if base is None:
+        base = choose_base_set(description, base_set=options.base_set, curve=slowest)
     shapes = cell_shapes(base) if options.shapes else ShapeCorrections()
     coarse, fine = (
         CellModel(
@@ -200,16 +207,17 @@ def calibrate(
         for mesh in ("coarse", "default")
     )
     space = _free_parameters(base, options, curves).with_starts(options.start).tightened(options.spread_share)
-    wide = ParameterSpace((*space.parameters, *shape_parameter_space(shapes))) if options.shapes else space
+    widened = options.shapes and options.free_shapes
+    wide = ParameterSpace((*space.parameters, *shape_parameter_space(shapes))) if widened else space
     fixed = {name: value for name, value in options.start.items() if name in coarse.input_names}
     stages = _Stages(options, begun, progress, checkpoint, _fingerprint(options, curves, wide, base))
     problem = CalibrationProblem(curves, coarse, space, fixed, options.cost)
     finer = CalibrationProblem(curves, fine, wide, fixed, options.cost)
     position = stages.run("coarse mesh", problem, space.start, share=0.35)
     for turn in range(3):
-        if turn == 1 and options.shapes:
+        if turn == 1 and widened:
             problem = CalibrationProblem(curves, coarse, wide, fixed, options.cost)
-            position = wide.position(dict.fromkeys(wide.names, 0.0) | space.values(position))
+            position = wide.position({**wide.values(wide.start), **space.values(position)})
         problem.correct_towards(finer, position)
         share = (0.2, 0.7, 1.0)[turn]
         position = stages.run(f"default mesh, turn {turn + 1}", problem, position, share=share)

@@ -39,7 +39,8 @@ class CostOptions:
     temperature_weight : float
         Weight of temperature beside voltage.
     robust : float
-        Residuals beyond this many standard deviations count linearly (Huber); 0 for plain least squares.
+        Residuals beyond this many standard deviations count linearly (Huber), which keeps the end of discharge, where
+        voltage collapses within seconds, from ruling the rest; 0 for plain least squares.
     """
 
     rows: int = 120
@@ -49,7 +50,7 @@ class CostOptions:
     time: float = 0.0008
     independent: float = 40.0
     temperature_weight: float = 1.0
-    robust: float = 0.0
+    robust: float = 3.0
 
 
 def choose_rows(curve: MeasuredCurve, count: int) -> tuple[NDArray[np.int64], Array]:

@@ -13,15 +13,15 @@ from .optimisers import Recorder
 __all__ = ["METHODS", "search_least_squares", "search_multi_start"]
 
 DIFFERENCE = 4e-3  # step of the finite differences in the unit cube
-DAMPINGS = (0.1, 1.0, 10.0)  # of the present damping, tried together
+DAMPINGS = (0.01, 0.1, 1.0, 10.0, 100.0)  # of the present damping, tried together: cheap beside a Jacobian
 LONGEST = 0.35  # longest move of one parameter in one step
 
 
 def search_least_squares(recorder: Recorder, start: Array, seed: int) -> str:
     """Search from one start by Levenberg's and Marquardt's method within the unit cube.
 
-    Each Jacobian is taken by one-sided differences, all columns in one batch, and three steps of different damping
-    are tried together. After a step that did what the linear model promised, Broyden's update stands in for a new
+    Each Jacobian is taken by one-sided differences, all columns in one batch, and steps of five dampings are tried
+    together. After a step that did what the linear model promised, Broyden's update stands in for a new
     Jacobian.
 
     References
@@ -76,15 +76,14 @@ def _descend(recorder: Recorder, position: Array, steps: int = 60) -> str:
             if not fresh:
                 jacobian = np.empty((0, 0))
                 continue
-            damping *= 30.0
-            if damping > 1e7:
+            damping *= 1e4
+            if damping > 1e9:
                 return "no step lowers the cost"
             continue
-        damping = float(np.clip(damping * DAMPINGS[best], 1e-7, 1e7))
+        damping = float(np.clip(damping * DAMPINGS[best], 1e-6, 1e6))
         slow = slow + 1 if gained < 2e-3 * cost else 0
         change = tried[best] - residuals
-        faithful = gained > 0.5 * promised
-        if faithful and (not fresh or gained > 0.02 * cost):
+        if gained > 0.4 * promised and gained > 5e-3 * cost:
             jacobian = jacobian + np.outer(change - jacobian @ move, move) / max(float(move @ move), 1e-30)
             fresh = False
         else:

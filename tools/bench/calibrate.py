@@ -1,0 +1,286 @@
+"""Bench of the calibration: measured discharges of three cells, fitted and held out, against the targets of the issue.
+
+Figures are taken from PyBaMM's default meshes, over every scored row. Nothing is fitted on a row that is scored as
+held out. The data is found through CELLTWIN_DATA.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from celltwin.physics.calibration import CellDescription, MeasuredCurve, MeasuredSet, read_measured_set
+from celltwin.physics.calibration.base_sets import BaseSet
+from celltwin.physics.calibration.calibrate import CalibrationOptions, CalibrationResult, calibrate
+from celltwin.physics.calibration.calibration_figures import CurveFigures, score_curve
+from celltwin.physics.calibration.cell_simulation import CellModel, ModelOptions
+from celltwin.physics.calibration.optimisers import Progress
+from tools.bench.figures import describe_machine
+
+__all__ = ["SETS", "main", "run"]
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SAMSUNG = CellDescription(name="Samsung 30Q", chemistry="NCA-graphite-SiOx", format="18650", capacity=3.0)
+XJTU = CellDescription(name="XJTU 18650", chemistry="NMC-graphite", format="18650", capacity=2.0)
+LGM50 = CellDescription(name="LG M50", chemistry="NMC-graphite-SiOx", format="21700", capacity=5.0)
+RATES = ("1C", "2C", "3C")
+SISTER = (
+    "Electrode width [m]",
+    "Negative electrode active material volume fraction",
+    "Positive electrode active material volume fraction",
+    "Negative electrode initial stoichiometry",
+    "Positive electrode initial stoichiometry",
+    "Negative particle diffusivity [m2.s-1]",
+    "Positive particle diffusivity [m2.s-1]",
+    "Negative electrode exchange-current density [A.m-2]",
+    "Positive electrode exchange-current density [A.m-2]",
+    "Contact resistance [Ohm]",
+    "Total heat transfer coefficient [W.m-2.K-1]",
+)
+"""What differs between cells of one make: balance, resistances, diffusivities, and the place in the chamber."""
+
+Target = tuple[float | None, float | None]
+
+PAPER: dict[str, Target] = {"1C": (0.92, 0.07), "2C": (1.06, 0.18), "3C": (1.57, 0.39)}
+"""Zhu et al.: mean absolute errors of voltage and temperature [%]."""
+
+
+@dataclass
+class Row:
+    """One line of the table."""
+
+    data: str
+    figures: CurveFigures
+    target: Target = (None, None)
+    rmse_target: float | None = None
+
+    @property
+    def met(self) -> str:
+        """Whether the targets are kept: yes, no, or nothing without one."""
+        pairs = [(self.figures.voltage_mape, self.target[0]), (self.figures.temperature_mape, self.target[1])]
+        if self.rmse_target is not None:
+            pairs.append((1e3 * self.figures.voltage_rmse, self.rmse_target))
+        judged = [value <= bound for value, bound in pairs if bound is not None]
+        return "" if not judged else "yes" if all(judged) and self.figures.missing == 0 else "no"
+
+
+@dataclass
+class Bench:
+    """What was measured so far, and how the fits went."""
+
+    folder: Path
+    quick: bool
+    compiled: bool
+    threads: int
+    rows: list[Row] = field(default_factory=list)
+    fits: dict[str, dict[str, Any]] = field(default_factory=dict)
+    results: dict[str, CalibrationResult] = field(default_factory=dict)
+
+    def fit(
+        self,
+        name: str,
+        cell: CellDescription,
+        measured: MeasuredSet,
+        curves: Sequence[str],
+        base: BaseSet | None = None,
+        **changes: Any,
+    ) -> CalibrationResult:
+        """Calibrate a cell on some of its curves and keep the result under a name."""
+        budget: dict[str, Any] = {"budget": 150, "seconds": 120.0} if self.quick else {}
+        given: dict[str, Any] = {"curves": tuple(curves), "threads": self.threads, "compiled": self.compiled}
+        options = CalibrationOptions(**(given | changes | budget))
+        begun = time.monotonic()
+        result = calibrate(cell, measured, options, base=base, progress=self._report(name))
+        self.results[name] = result
+        self.fits[name] = {
+            "evaluations": result.evaluations,
+            "seconds": round(time.monotonic() - begun, 1),
+            "free parameters": result.space.size,
+            "base set": result.base.name,
+            "at bounds": list(result.at_bounds),
+            "stages": [(stage, item.evaluations, round(item.seconds, 1), item.cost) for stage, item in result.stages],
+        }
+        return result
+
+    def _report(self, name: str) -> Callable[[Progress], None]:
+        """Return what prints a line now and then."""
+        last = [-math.inf]
+
+        def report(step: Progress) -> None:
+            if step.seconds - last[0] > 10.0:
+                last[0] = step.seconds
+                print(
+                    f"{name}: {step.stage}, {step.evaluations} evaluations, {step.seconds:.0f} s, cost {step.best:.1f}",
+                    file=sys.stderr,
+                    flush=True,
+                )
+
+        return report
+
+    def add(self, data: str, figures: CurveFigures, target: Target = (None, None), rmse: float | None = None) -> None:
+        """Add a line to the table."""
+        self.rows.append(Row(data, figures, target, rmse))
+
+    def score(
+        self, data: str, result: CalibrationResult, curve: MeasuredCurve, target: Target, rmse: float | None = None
+    ) -> None:
+        """Score a curve that took no part in a fit, and add its line."""
+        fine = CellModel(result.base, ModelOptions(model=result.options.model, mesh="default"), result.shapes)
+        self.add(data, score_curve(fine, curve, result.values, held_out=True), target, rmse)
+
+    def read(self, folder: str, pattern: str = "*.csv") -> MeasuredSet:
+        """Read a measured set."""
+        return read_measured_set(sorted((self.folder / folder).glob(pattern)))
+
+
+def _samsung(bench: Bench) -> None:
+    measured = bench.read("samsung_30q/S001")
+    result = bench.fit("S001, 24 parameters", SAMSUNG, measured.select(*RATES, "4C"), RATES, seconds=300.0)
+    targets: dict[str, Target] = {"1C": (0.35, 0.030), "2C": (0.30, 0.08), "3C": (0.30, 0.18)}
+    for figures in result.figures:
+        bench.add("S001, 24 parameters", figures, targets.get(figures.name, (0.30, 0.20)))
+
+
+def _samsung_shapes(bench: Bench) -> None:
+    measured = bench.read("samsung_30q/S001")
+    result = bench.fit(
+        "S001, shapes", SAMSUNG, measured.select(*RATES, "4C"), RATES, shapes=True, budget=2500, seconds=600.0
+    )
+    targets: dict[str, Target] = {"1C": (0.15, 0.018), "2C": (0.15, 0.04), "3C": (0.15, 0.08)}
+    for figures in result.figures:
+        bench.add("S001, shapes", figures, targets.get(figures.name, (0.30, 0.20)))
+    sister = bench.read("samsung_30q/S002")
+    unfitted: dict[str, Target] = {"1C": (0.6, 0.07), "2C": (1.0, 0.13), "3C": (1.5, 0.38)}
+    for name in RATES:
+        bench.score("S002, parameters of S001", result, sister.curve(name), unfitted[name])
+    refit = bench.fit(
+        "S002, refitted from 1C",
+        SAMSUNG,
+        sister.select(*RATES),
+        ("1C",),
+        shapes=True,
+        names=SISTER,
+        base=result.base,
+        start=result.values,
+        free_shapes=False,
+        spread_share=0.25,
+        budget=300,
+        seconds=120.0,
+    )
+    refitted: dict[str, Target] = {"2C": (0.5, 0.10), "3C": (0.6, 0.25)}
+    for figures in refit.figures:
+        bench.add("S002, refitted from 1C", figures, refitted.get(figures.name, (None, None)))
+
+
+def _xjtu(bench: Bench) -> None:
+    measured = bench.read("xjtu_discharge")
+    plain = bench.fit("XJTU (digitised), 25 parameters", XJTU, measured, RATES)
+    for figures in plain.figures:
+        bench.add("XJTU (digitised), 25 parameters", figures, PAPER.get(figures.name, (None, None)))
+    result = bench.fit("XJTU (digitised), shapes", XJTU, measured, RATES, shapes=True, budget=2500, seconds=600.0)
+    targets: dict[str, Target] = {"1C": (0.18, 0.020), "2C": (0.25, 0.03), "3C": (0.50, 0.05)}
+    for figures in result.figures:
+        bench.add("XJTU (digitised), shapes", figures, targets.get(figures.name, (None, None)))
+
+
+def _lgm50(bench: Bench) -> None:
+    measured = read_measured_set(bench.folder / "lgm50" / "LGM50_5Ah_RateTest.mat")
+    warm = tuple(f"{rate} at 25 degC" for rate in ("0.5C", "1C", "2C"))
+    cold = tuple(f"{rate} at {degrees} degC" for degrees in (10, 0) for rate in ("0.5C", "1C", "2C"))
+    result = bench.fit("LG M50", LGM50, measured.select(*warm, *cold), warm, shapes=True, budget=2500, seconds=600.0)
+    for figures in result.figures:
+        bench.add("LG M50, fitted at 25 degC", figures, rmse=None if figures.held_out else 12.0)
+
+
+SETS: Mapping[str, Callable[[Bench], None]] = {
+    "samsung": _samsung,
+    "samsung-shapes": _samsung_shapes,
+    "xjtu": _xjtu,
+    "lgm50": _lgm50,
+}
+"""What can be measured, by name."""
+
+
+def run(names: Sequence[str], *, folder: Path, quick: bool = False, compiled: bool = True, threads: int = 2) -> Bench:
+    """Fit and score the sets of some names."""
+    bench = Bench(folder, quick, compiled, threads)
+    for name in names:
+        SETS[name](bench)
+    return bench
+
+
+def show(bench: Bench) -> None:
+    """Print the table, and below it how each fit went."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=130)
+    table = Table(title="bench calibrate", caption=describe_machine(), title_justify="left")
+    for heading in ("data", "curve", "V MAPE %", "target", "RMSE mV", "T MAPE %", "target", "RMSE K", "rows", "met"):
+        table.add_column(heading, justify="left" if heading in ("data", "curve") else "right")
+    for row in bench.rows:
+        item = row.figures
+        rows = f"{item.rows}" if item.missing == 0 else f"{item.rows} (-{item.missing})"
+        table.add_row(
+            row.data,
+            f"{item.name}{', held out' if item.held_out else ''}",
+            f"{item.voltage_mape:.3f}",
+            _bound(row.target[0]),
+            f"{1e3 * item.voltage_rmse:.1f}" + (f" / {row.rmse_target:g}" if row.rmse_target is not None else ""),
+            f"{item.temperature_mape:.4f}",
+            _bound(row.target[1]),
+            f"{item.temperature_rmse:.3f}",
+            rows,
+            row.met,
+        )
+    console.print(table)
+    for name, fit in bench.fits.items():
+        console.print(
+            f"{name}: {fit['free parameters']} free on {fit['base set']}, {fit['evaluations']} evaluations of all "
+            f"fitted curves, {fit['seconds']} s; at bounds: {', '.join(fit['at bounds']) or 'none'}"
+        )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the bench as a command."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").strip())
+    parser.add_argument("--sets", nargs="+", choices=tuple(SETS), default=list(SETS), help="what is measured")
+    parser.add_argument("--quick", action="store_true", help="150 evaluations a fit")
+    parser.add_argument("--interpreted", action="store_true", help="do not compile the equations")
+    parser.add_argument("--threads", type=int, default=2, help="candidates solved at one time")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file too")
+    options = parser.parse_args(arguments)
+    folder = Path(os.environ.get("CELLTWIN_DATA") or REPOSITORY.parent / "shared" / "data")
+    bench = run(
+        options.sets,
+        folder=folder,
+        quick=options.quick,
+        compiled=not options.interpreted,
+        threads=options.threads,
+    )
+    show(bench)
+    if options.json is not None:
+        content = {
+            "bench": "calibrate",
+            "machine": describe_machine(),
+            "rows": [{"data": row.data, **asdict(row.figures), "met": row.met} for row in bench.rows],
+            "fits": bench.fits,
+        }
+        options.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+def _bound(value: float | None) -> str:
+    return "" if value is None else f"≤ {value:g}"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

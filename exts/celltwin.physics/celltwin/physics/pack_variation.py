@@ -41,6 +41,8 @@ class PackVariation:
         State of charge of each group at the start [-].
     weak_groups : ndarray of int
         Indices of the groups that were made weak.
+    diffusivity_scale : ndarray of shape (n_cells,), optional
+        Diffusivity in both particles over that of the cell parameters [-]; 1 where None.
     """
 
     seed: int
@@ -49,6 +51,7 @@ class PackVariation:
     soh: Array
     initial_soc: Array
     weak_groups: NDArray[np.int64]
+    diffusivity_scale: Array | None = None
 
     def __post_init__(self) -> None:
         """Make the arrays read-only."""

@@ -55,6 +55,7 @@ def build_varied_engine(
     cells = CellPopulation(
         capacity_scale=variation.capacity_scale,
         resistance=variation.resistance,
+        diffusivity_scale=1.0 if variation.diffusivity_scale is None else variation.diffusivity_scale,
         soc=np.repeat(variation.initial_soc, spec.parallel),
         temperature=spec.cooling.inlet_temperature if temperature is None else temperature,
     )

@@ -213,15 +213,15 @@ def calibrate(
     stages = _Stages(options, begun, progress, checkpoint, _fingerprint(options, curves, wide, base))
     problem = CalibrationProblem(curves, coarse, space, fixed, options.cost)
     finer = CalibrationProblem(curves, fine, wide, fixed, options.cost)
-    position = stages.run("coarse mesh", problem, space.start, share=0.35)
-    for turn in range(3):
-        if turn == 1 and widened:
-            problem = CalibrationProblem(curves, coarse, wide, fixed, options.cost)
-            position = wide.position({**wide.values(wide.start), **space.values(position)})
+    position = stages.run("coarse mesh", problem, space.start, share=0.12 if widened else 0.4)
+    if widened:
+        problem = CalibrationProblem(curves, coarse, wide, fixed, options.cost)
+        position = wide.position({**wide.values(wide.start), **space.values(position)})
+        position = stages.run("coarse mesh, shapes", problem, position, share=0.55)
+    for turn, share in enumerate((0.6, 1.0), start=1):
         problem.correct_towards(finer, position)
-        share = (0.2, 0.7, 1.0)[turn]
-        position = stages.run(f"default mesh, turn {turn + 1}", problem, position, share=share)
-        space = problem.space
+        position = stages.run(f"default mesh, turn {turn}", problem, position, share=share)
+    space = problem.space
     values = coarse.numbers(problem.values(position))
     scored = [curve for curve in measured.curves if curve.kind == "discharge"]
     figures = score_curves(fine, scored, values, fitted=[curve.name for curve in curves])

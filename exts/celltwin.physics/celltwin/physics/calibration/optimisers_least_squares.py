@@ -65,8 +65,8 @@ def _descend(recorder: Recorder, position: Array, steps: int = 60) -> str:
             return "budget spent"
         if jacobian.size == 0:
             jacobian, fresh = _differences(recorder, position, residuals), True
-        moves = [_move(jacobian, residuals, position, damping * factor) for factor in DAMPINGS]
-        tried = recorder.residuals(np.clip(position + np.array(moves), 0.0, 1.0))
+        moves = _moves(jacobian, residuals, position, damping * np.array(DAMPINGS))
+        tried = recorder.residuals(np.clip(position + moves, 0.0, 1.0))
         costs = 0.5 * np.sum(tried**2, axis=1)
         best = int(np.argmin(costs))
         move = np.clip(position + moves[best], 0.0, 1.0) - position
@@ -101,17 +101,33 @@ def _differences(recorder: Recorder, position: Array, residuals: Array) -> Array
     return np.asarray(((recorder.residuals(moved) - residuals) / sides[:, np.newaxis]).T)
 
 
-def _move(jacobian: Array, residuals: Array, position: Array, damping: float) -> Array:
-    """Return the step that minimises the damped linear model within the cube."""
-    from scipy.optimize import lsq_linear
-
+def _moves(jacobian: Array, residuals: Array, position: Array, dampings: Array) -> Array:
+    """Return the steps, one for each damping, that minimise the damped linear model within the cube."""
+    factor, triangle = np.linalg.qr(jacobian)
+    against = -factor.T @ residuals
     scale = np.sqrt(np.sum(jacobian**2, axis=0))
     scale = np.maximum(scale, 1e-3 * max(float(scale.max()), 1e-12))
-    matrix = np.vstack([jacobian, np.sqrt(damping) * np.diag(scale)])
-    target = np.concatenate([-residuals, np.zeros(position.size)])
     low = np.maximum(-position, -LONGEST) - 1e-12
     high = np.minimum(1.0 - position, LONGEST) + 1e-12
-    return np.asarray(lsq_linear(matrix, target, bounds=(low, high), method="bvls", max_iter=200).x)
+    target = np.concatenate([against, np.zeros(position.size)])
+    return np.array(
+        [_bounded(np.vstack([triangle, np.sqrt(damping) * np.diag(scale)]), target, low, high) for damping in dampings]
+    )
+
+
+def _bounded(matrix: Array, target: Array, low: Array, high: Array) -> Array:
+    """Return the least-squares solution with what leaves the bounds held on them, until nothing more leaves."""
+    solution = np.zeros(low.size)
+    free = np.ones(low.size, dtype=bool)
+    while free.any():
+        held = matrix[:, ~free] @ solution[~free]
+        solution[free] = np.linalg.lstsq(matrix[:, free], target - held, rcond=None)[0]
+        beyond = free & ((solution < low) | (solution > high))
+        if not beyond.any():
+            break
+        solution[beyond] = np.clip(solution[beyond], low[beyond], high[beyond])
+        free &= ~beyond
+    return solution
 
 
 METHODS: dict[str, Callable[[Recorder, Array, int], str]] = {

@@ -16,13 +16,14 @@ from .cell_fields import CircuitWork, allocate_cells
 from .cell_model import CellModel, EquivalentCircuitModel
 from .conservation import EnergyBalance, Ledger, check_conservation, open_ledger, read_balance
 from .engine_history import EngineHistory
-from .engine_options import CellPopulation, Drive, DriveKind, EngineOptions
+from .engine_options import CellPopulation, Drive, EngineOptions
 from .engine_settings import CELL_SETTINGS, GROUP_SETTINGS, TEMPERATURE_RANGE, check_places, check_values
 from .engine_state import EngineState
 from .fields import CellField, Grid, GroupField
 from .lanes import lane_functions
 from .pack_network import PackNetwork
 from .pack_physics import Attempt, PackPhysics, PackState
+from .pack_switches import PackSwitches
 from .recorded_steps import RecordedSteps
 from .start_warp import start_warp
 
@@ -74,7 +75,7 @@ class PackEngine:
         self.grid = Grid(circuit.n_groups, circuit.parallel, lane_functions(8 if place == "cpu" else 1), place)
         self.physics = PackPhysics(model, network, self.grid, self.options, population)
         self.time = 0.0
-        self._switches = np.ones(circuit.n_nodes, dtype=bool)
+        self._switches = PackSwitches(self.physics)
         first = self.physics.state()
         self._states = (first, self.physics.next_in_place(first))
         self._now = 0
@@ -90,7 +91,6 @@ class PackEngine:
                 temperature = ambient if population.temperature is None else population.temperature
                 getattr(state.common, part).write(temperature)
         self.set_cells("soc", population.soc)
-        self._connect()
 
     @property
     def model(self) -> CellModel | EquivalentCircuitModel:
@@ -130,7 +130,7 @@ class PackEngine:
     @property
     def switches(self) -> NDArray[np.bool_]:
         """Whether the contactor of each node of the circuit is closed, of shape (n_nodes,)."""
-        return self._switches.copy()
+        return self._switches.closed.copy()
 
     def advance(
         self,
@@ -169,7 +169,7 @@ class PackEngine:
         asked = drive if isinstance(drive, Drive) else Drive(values=drive)
         steps = self.time_steps(duration)
         table = asked.table(steps.size, self.n_packs)
-        self._set_drive(asked, table)
+        self._switches.set_drive(asked, table)
         if sample_period is not None and not (np.isfinite(sample_period) and sample_period > 0.0):
             raise SettingsError(
                 f"sample_period = {sample_period:g} s must be greater than 0", remedy="Give a positive time"
@@ -181,13 +181,13 @@ class PackEngine:
         if self._ledger is None:
             self._ledger = open_ledger(self.physics, self.arrays)
         last = steps.size - 1
-        self._set_demand(self._now, table[0])
+        self._switches.set_demand(self._now, table[0])
         for index, step in enumerate(steps):
             sampled = (index + 1) % every == 0 or index == last
             checked = sampled or (index + 1) % _CHECK_EVERY == 0
             onward = not checked and steps[index + 1] == step
             if index < last:
-                self._set_demand(1 - self._now, table[index + 1])
+                self._switches.set_demand(1 - self._now, table[index + 1])
             self._take_step(float(step), onward=onward)
             if checked:
                 self.check()
@@ -246,7 +246,7 @@ class PackEngine:
         if setting.field == "capacity_scale":
             physics.groups.inverse_capacity.write(physics.inverse_capacity())
         if setting.field == "connected":
-            self._connect()
+            self._switches.connect()
 
     def read_cells(self, name: str) -> Array:
         """Return a property that :meth:`set_cells` sets, or a quantity of the present state.
@@ -304,7 +304,7 @@ class PackEngine:
         field: GroupField = getattr(self.physics.groups, setting.field)
         field.write(check_values(name, values, setting.lowest, setting.highest, self.group_id, places), places)
         if setting.field == "bypass":
-            self._connect()
+            self._switches.connect()
 
     def set_nodes(self, connected: bool, nodes: NDArray[np.int64] | int) -> None:
         """Close or open the contactors of nodes of the circuit: groups, modules, strings, packs.
@@ -321,8 +321,9 @@ class PackEngine:
         SettingsError
             If there is no such node.
         """
-        self._switches[check_places("node of the circuit", np.atleast_1d(nodes), self._switches.size)] = connected
-        self._connect()
+        closed = self._switches.closed
+        closed[check_places("node of the circuit", np.atleast_1d(nodes), closed.size)] = connected
+        self._switches.connect()
 
     def set_coolant(self, *, flow: Array | float | None = None, inlet_temperature: Array | float | None = None) -> None:
         """Set mass flow [kg/s] and inlet temperature [K] of the coolant, for each channel or for all.
@@ -398,7 +399,7 @@ class PackEngine:
             self.time,
             {name: np.array(field.read()) for name, field in self._stored().items()},
             {name: field.read() for name, field in vars(self.physics.groups).items()},
-            self._switches.copy(),
+            self._switches.closed.copy(),
         )
 
     def restore(self, state: EngineState) -> None:
@@ -410,7 +411,7 @@ class PackEngine:
             If the state belongs to another pack or to other options.
         """
         stored = self._stored()
-        if set(stored) != set(state.cells) or state.switches.shape != self._switches.shape:
+        if set(stored) != set(state.cells) or state.switches.shape != self._switches.closed.shape:
             raise PlantError(
                 "the state belongs to another engine: its quantities differ", remedy="Restore it with the same options"
             )
@@ -431,10 +432,10 @@ class PackEngine:
             field.write(state.cells[name])
         for name, groups in vars(self.physics.groups).items():
             groups.write(state.groups[name])
-        self._switches = state.switches.copy()
+        self._switches.closed = state.switches.copy()
         self.time = state.time
         self._ledger = None
-        self._connect()
+        self._switches.connect()
 
     def replace_cells(self, cells: NDArray[np.int64], population: CellPopulation) -> None:
         """Put other cells in the places of some: new ones, at rest.
@@ -481,46 +482,6 @@ class PackEngine:
         if physics.abuse and arrays.reactants:
             stored |= {"reactants": arrays.reactants, **physics.abuse.fields}
         return stored
-
-    def _connect(self) -> None:
-        circuit = self.physics.circuit
-        able = circuit.tree.connections(self._switches, self._carrying())
-        circuit.connected.assign(able.astype(np.float64))
-        self._open = np.flatnonzero(~able[circuit.tree.roots])
-
-    def _carrying(self) -> NDArray[np.bool_]:
-        linked = self.physics.constants.connected.read().reshape(self.n_groups, -1) > 0.0
-        return linked.any(axis=1) | (self.physics.groups.bypass.read() > 0.0)
-
-    def _set_drive(self, drive: Drive, table: Array) -> None:
-        circuit = self.physics.circuit
-        asked = np.flatnonzero(np.any(table != 0.0, axis=0))
-        stuck = np.intersect1d(asked, self._open)
-        if stuck.size and drive.kind is not DriveKind.VOLTAGE:
-            raise PlantError(
-                f"{self._open_reason(int(stuck[0]))}, but {drive.kind.value} is asked for",
-                remedy="Close its contactors, give the group a bypass, or ask for none",
-            )
-        code = list(DriveKind).index(drive.kind)
-        circuit.drive_kind.assign(np.full(self.n_packs, code, dtype=np.int32))
-        low = -1e30 if drive.lowest_voltage is None else drive.lowest_voltage
-        high = 1e30 if drive.highest_voltage is None else drive.highest_voltage
-        circuit.limits.assign(np.tile([low, high], (self.n_packs, 1)))
-
-    def _set_demand(self, state: int, values: Array) -> None:
-        drive = self.physics.drive
-        if drive.device.is_cpu:
-            drive.numpy()[state] = values
-        else:
-            drive[state : state + 1].assign(values[np.newaxis])
-
-    def _open_reason(self, pack: int) -> str:
-        start, end = self.physics.circuit.tree.group_start[pack : pack + 2]
-        empty = np.flatnonzero(~self._carrying()[start:end])
-        if empty.size:
-            name = self.group_id(int(start + empty[0]))
-            return f"{name} has no connected cell and no bypass: pack {pack + 1} is open"
-        return f"an open contactor opens pack {pack + 1}"
 
     def time_steps(self, duration: float) -> Array:
         """Return the lengths of the steps that a time takes [s]; the last is shortened to meet it.

@@ -55,18 +55,19 @@ def small_engine(small_pack):
     return start
 
 
-def test_a_discharge_follows_pybamms_dfn_where_one_particle_does_not():
-    case = Case("Marquis2019", 2.0, 298.15)
-    model = build_cell_model("Marquis2019")
-    reference = PybammCell("Marquis2019", fidelity="DFN").run(case, 2.0 * model.capacity)
+def test_a_fast_discharge_in_the_cold_follows_pybamms_dfn_where_one_particle_does_not():
+    case = Case("Mohtat2020", 4.0, 278.15)
+    model = build_cell_model("Mohtat2020")
+    reference = PybammCell("Mohtat2020", fidelity="DFN").run(case, 4.0 * model.capacity)
 
     errors = {}
     for name, options in (("DFN", FULL_CELL), ("SPMe", EngineOptions())):
-        _, voltage, temperature = compare(run_engine(model, case, 2.0 * model.capacity, options), reference)
+        _, voltage, temperature = compare(run_engine(model, case, 4.0 * model.capacity, options), reference)
         errors[name] = 1e3 * float(np.sqrt(np.mean(voltage**2))), float(np.sqrt(np.mean(temperature**2)))
 
-    assert errors["DFN"][0] < 3.0 < errors["SPMe"][0]
-    assert errors["DFN"][1] < 0.02
+    assert errors["DFN"][0] < 6.0
+    assert errors["DFN"][1] < 0.1
+    assert errors["SPMe"][0] > 15.0
 
 
 def test_one_volume_a_layer_is_nearly_the_single_particle_model(one_cell):

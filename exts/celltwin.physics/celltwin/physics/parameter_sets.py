@@ -25,7 +25,7 @@ def parameter_values(base_set: str, overrides: tuple[Override, ...]) -> pybamm.P
     Parameters
     ----------
     base_set : str
-        PyBaMM's name of the set.
+        PyBaMM's name of the set, or the path of a calibrated set or a BPX file.
     overrides : tuple of Override
         Values that replace published ones, and factors on published values and functions.
 
@@ -37,7 +37,7 @@ def parameter_values(base_set: str, overrides: tuple[Override, ...]) -> pybamm.P
     import pybamm
 
     try:
-        values = pybamm.ParameterValues(base_set)
+        values = _from_file(base_set) if base_set.endswith(".json") else pybamm.ParameterValues(base_set)
     except ValueError:
         raise ModelError(
             f"{base_set!r} is neither a file in data/parameters nor a PyBaMM parameter set",
@@ -196,6 +196,12 @@ _STOICHIOMETRIES = {
     "positive_empty": "y_0",
     "positive_full": "y_100",
 }
+
+
+def _from_file(path: str) -> pybamm.ParameterValues:
+    from .calibration.calibrated_set import calibrated_values
+
+    return calibrated_values(path)
 
 
 def _changed(published: Any, override: Override) -> Any:

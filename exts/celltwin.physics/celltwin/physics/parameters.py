@@ -77,7 +77,7 @@ class CellParameters:
     name : str
         Name of the file, or of the bare PyBaMM set.
     base_set : str
-        PyBaMM's name of the published set.
+        PyBaMM's name of the published set, or the path of a calibrated set.
     overrides : tuple of Override
         Departures from it.
     capacity : float
@@ -227,7 +227,7 @@ def parse_cell_parameters(data: dict[str, Any], where: str) -> CellParameters:
     Parameters
     ----------
     data : dict
-        Content, as :meth:`CellParameters.content` gives it.
+        Content, as :meth:`CellParameters.content` gives it, or of a calibrated set.
     where : str
         Where it comes from, for errors.
 
@@ -236,6 +236,10 @@ def parse_cell_parameters(data: dict[str, Any], where: str) -> CellParameters:
     ModelError
         If a key is missing or of the wrong type.
     """
+    if "Parameterisation" in data:
+        from .calibration.calibrated_set_content import cell_content
+
+        data = cell_content(data, where)
     try:
         table = data["open_circuit"]
         return CellParameters(
@@ -249,7 +253,7 @@ def parse_cell_parameters(data: dict[str, Any], where: str) -> CellParameters:
             soc=np.array(table["soc"], dtype=np.float64),
             voltage=np.array(table["voltage"], dtype=np.float64),
             entropic_coefficient=np.array(table["entropic_coefficient"], dtype=np.float64),
-            hash=_hash(data),
+            hash=str(data.get("hash") or _hash(data)),
             **{key: float(value) for key, value in data["cell"].items()},
         )
     except (KeyError, TypeError, ValueError) as error:

@@ -120,6 +120,8 @@ def _json_file(path: Path) -> ParameterSource:
         ) from None
     if b'"Parameterisation"' not in content and b'"Header"' not in content:
         return _own_file(load_cell_parameters(str(path)), str(path))
+    if b'"open_circuit"' in content:  # a calibrated set: BPX, and what we know of the whole cell
+        return _own_file(load_cell_parameters(str(path)), str(path))
     title, values = read_bpx(path, content)
     return ParameterSource(
         name=path.stem,

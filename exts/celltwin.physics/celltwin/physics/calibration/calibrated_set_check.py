@@ -1,0 +1,98 @@
+"""Whether a written set gives PyBaMM the same discharge as the calibration that it was written from."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from celltwin.core import ModelError
+
+from .calibrated_set import calibrated_values
+from .cell_simulation import CellSimulation
+from .consistency import CalibrationAudit
+from .consistency_check import ConsistencyCheck, judge
+from .consistency_course import ROWS, lumped_options
+from .measured_curve import MeasuredSet
+
+if TYPE_CHECKING:
+    from .calibrate import CalibrationResult
+
+__all__ = ["check_written_set"]
+
+_FLAGGED, _REFUSED = 1.0, 10.0  # root mean square difference [mV]
+
+
+def check_written_set(
+    path: str | Path, result: CalibrationResult, measured: MeasuredSet, audit: CalibrationAudit
+) -> tuple[ConsistencyCheck, ...]:
+    """Return how far discharges of a written set, read by PyBaMM's BPX reader, are from the calibration's.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    result : CalibrationResult
+        What it was written from.
+    measured : MeasuredSet
+        Its data.
+    audit : CalibrationAudit
+        Holds the discharges of the calibration.
+
+    Raises
+    ------
+    ModelError
+        If the file cannot be read.
+    """
+    import pybamm
+
+    model, values = result.problem.model, calibrated_values(path)
+    checks = []
+    for name in result.fitted:
+        if name not in audit.courses:
+            continue
+        course, curve = audit.courses[name], measured.curve(name)
+        profile = CellSimulation(model, curve, np.arange(curve.time.size, dtype=np.int64)).profile
+        at_start = values.copy()
+        at_start.update(profile.parameters())
+        for side, stoichiometry in (("negative", course.negative[0]), ("positive", course.positive[0])):
+            highest = float(at_start[f"Maximum concentration in {side} electrode [mol.m-3]"])
+            at_start.update({f"Initial concentration in {side} electrode [mol.m-3]": float(stoichiometry) * highest})
+        for side, cut_off in (("Lower", 0.1), ("Upper", 10.0)):
+            at_start.update({f"{side} voltage cut-off [V]": cut_off})
+        equations = getattr(pybamm.lithium_ion, result.options.model)(lumped_options(model))
+        solver = pybamm.IDAKLUSolver(rtol=1e-5, atol=1e-7, on_extrapolation="ignore")
+        stops = np.unique(
+            [course.time[0], course.time[-1], *(at for at in profile.kinks if 0.0 < at < course.time[-1])]
+        )
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                simulation = pybamm.Simulation(equations, parameter_values=at_start, solver=solver)
+                solution = simulation.solve(
+                    stops, t_interp=course.time, inputs={**model.numbers(result.values), **profile.inputs}
+                )
+                voltage = np.asarray(solution["Voltage [V]"].entries, dtype=np.float64)
+        except (pybamm.SolverError, ValueError, RuntimeError) as error:
+            raise ModelError(
+                f"PyBaMM cannot simulate {name} with the written set ({str(error).splitlines()[0]})", where=str(path)
+            ) from None
+        count = min(voltage.size, course.voltage.size)
+        difference = 1e3 * float(np.sqrt(np.mean((voltage[:count] - course.voltage[:count]) ** 2)))
+        if course.time.size == ROWS and count < 0.99 * ROWS:
+            difference = float("inf")
+        checks.append(
+            ConsistencyCheck(
+                name="written set in PyBaMM",
+                curve=name,
+                outcome=judge(difference, _FLAGGED, _REFUSED),
+                value=difference,
+                limit=_FLAGGED,
+                unit="mV",
+                message=f"the set read back by PyBaMM's BPX reader discharges within {difference:.2f} mV of the "
+                "calibrated model (root mean square)",
+            )
+        )
+    return tuple(checks)

@@ -1,0 +1,61 @@
+"""One consistency check of a calibration: what was looked at, the number, its limit, and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["CheckOutcome", "ConsistencyCheck", "judge", "worst_outcome"]
+
+
+class CheckOutcome(StrEnum):
+    """What a check says of a calibration."""
+
+    PASSED = "passed"
+    FLAGGED = "flagged"
+    REFUSED = "refused"
+
+
+_ORDER = (CheckOutcome.PASSED, CheckOutcome.FLAGGED, CheckOutcome.REFUSED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsistencyCheck:
+    """One check.
+
+    Attributes
+    ----------
+    name : str
+        What was looked at, such as ``"charge balance"``.
+    curve : str
+        Name of the curve; empty where the calibration as a whole is meant.
+    outcome : CheckOutcome
+        Passed, flagged or refused.
+    value, limit : float, optional
+        The number, and the one beyond which the check does not pass; None where there is none.
+    unit : str
+        Of both; ``"%"`` for shares.
+    message : str
+        The same in plain words, with the consequence.
+    """
+
+    name: str
+    outcome: CheckOutcome
+    message: str
+    curve: str = ""
+    value: float | None = None
+    limit: float | None = None
+    unit: str = ""
+
+
+def judge(value: float, flagged: float, refused: float) -> CheckOutcome:
+    """Return the outcome of a number that should be small; what is no number is refused."""
+    if value <= flagged:
+        return CheckOutcome.PASSED
+    return CheckOutcome.FLAGGED if value <= refused else CheckOutcome.REFUSED
+
+
+def worst_outcome(checks: Iterable[ConsistencyCheck]) -> CheckOutcome:
+    """Return the worst outcome; passed where there is no check."""
+    return max((check.outcome for check in checks), key=_ORDER.index, default=CheckOutcome.PASSED)

@@ -65,8 +65,8 @@ def run(plots: Path | None = None, sets: tuple[str, ...] = SETS, models: tuple[s
                 figures, [each for each in outcomes if each.case.parameter_set == name and each.case.rate == rate]
             )
     if "DFN" in models:
-        figures.add("time of a cell-step, 2,800 cells, SPMe", time_cell_step("SPMe"), "ns")
-        figures.add("time of a cell-step, 2,800 cells, DFN", time_cell_step("DFN", FULL_ORDER_VOLUMES), "ns")
+        figures.add("processor time of a cell-step, 2,800 cells, SPMe", time_cell_step("SPMe"), "ns")
+        figures.add("processor time of a cell-step, 2,800 cells, DFN", time_cell_step("DFN", FULL_ORDER_VOLUMES), "ns")
     if plots is not None and set(models) == set(MODELS):
         plots.mkdir(parents=True, exist_ok=True)
         _draw(outcomes, sets, plots / "physics_accuracy_rates.png", _by_rate)

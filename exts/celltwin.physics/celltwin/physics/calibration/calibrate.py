@@ -8,7 +8,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -27,7 +27,7 @@ from .optimisers import OptimisationResult, Progress, minimise
 from .parameter_space import ParameterSpace
 from .parameter_space_cell import cell_parameter_space, cell_shapes, shape_parameter_space
 
-__all__ = ["CalibrationOptions", "CalibrationResult", "calibrate"]
+__all__ = ["CalibrationOptions", "CalibrationProgress", "CalibrationResult", "calibrate"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -85,6 +85,14 @@ class CalibrationOptions:
     cost: CostOptions = field(default_factory=CostOptions)
     start: Mapping[str, float] = field(default_factory=dict)
     spread_share: float = 1.0
+
+
+@dataclass(frozen=True)
+class CalibrationProgress(Progress):
+    """What a calibration reports: errors of the best candidate as well, mean over the fitted curves [%]."""
+
+    voltage_error: float = float("nan")
+    temperature_error: float = float("nan")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -301,7 +309,7 @@ class _Stages:
             method=self.options.method,
             budget=max(left, 1),
             seed=self.options.seed,
-            progress=self._report(name, self.evaluations),
+            progress=self._report(name, self.evaluations, problem),
             checkpoint=None
             if self.folder is None
             else self.folder / f"{name.replace(', ', '_').replace(' ', '_')}.json",
@@ -312,14 +320,15 @@ class _Stages:
         _LOG.info("%s: cost %.4g in %d evaluations (%s)", name, result.cost, result.evaluations, result.reason)
         return result.x
 
-    def _report(self, name: str, before: int) -> Callable[[Progress], bool | None] | None:
+    def _report(self, name: str, before: int, problem: CalibrationProblem) -> Callable[[Progress], bool | None] | None:
         if self.progress is None:
             return None
         progress = self.progress
 
         def report(step: Progress) -> bool | None:
             seconds = time.monotonic() - self.begun
-            answer = progress(replace(step, evaluations=before + step.evaluations, seconds=seconds, stage=name))
+            step = CalibrationProgress(before + step.evaluations, seconds, step.best, name, *problem.best_errors)
+            answer = progress(step)
             self.stopped = self.stopped or answer is False
             return answer
 

@@ -128,6 +128,11 @@ class CalibrationProblem:
         Values of other inputs, in place of the base set's.
     cost : CostOptions, optional
         What counts how much.
+
+    Attributes
+    ----------
+    best_errors : tuple of float
+        Mean absolute errors [%] of voltage and temperature of the best candidate so far.
     """
 
     def __init__(
@@ -148,6 +153,8 @@ class CalibrationProblem:
         self._fits = [_CurveFit(curve, model, self.cost_options) for curve in self.curves]
         self._prior = self.space.start
         self._offsets: list[tuple[Array, Array]] | None = None
+        self.best_errors = (float("nan"), float("nan"))
+        self._least = float("inf")
 
     @property
     def size(self) -> int:
@@ -207,7 +214,32 @@ class CalibrationProblem:
         held = np.where(np.isfinite(spreads), spreads, 1.0)
         prior = np.where(np.isfinite(spreads), (positions - self._prior) / held, 0.0)
         self.evaluations += len(candidates)
-        return np.concatenate([*blocks, prior], axis=1)
+        residuals = np.concatenate([*blocks, prior], axis=1)
+        self._note_best(residuals)
+        return residuals
+
+    def errors(self, residuals: Array) -> tuple[float, float]:
+        """Return the mean absolute errors [%] of voltage and of temperature in kelvin that residuals stand for.
+
+        Parameters
+        ----------
+        residuals : ndarray of shape (n,)
+            Of one candidate; without a temperature, its error is not a number.
+        """
+        found: dict[str, list[float]] = {"voltage": [], "temperature": []}
+        first = 0
+        for block in self.blocks:
+            departures = residuals[first : first + block.rows.size] / block.weight
+            found[block.quantity].append(100.0 * float(np.mean(np.abs(departures / block.measured))))
+            first += block.rows.size
+        voltage, temperature = (float(np.mean(values)) if values else float("nan") for values in found.values())
+        return voltage, temperature
+
+    def _note_best(self, residuals: Array) -> None:
+        costs = 0.5 * np.sum(residuals**2, axis=1)
+        best = int(np.argmin(costs))
+        if costs[best] < self._least:
+            self._least, self.best_errors = float(costs[best]), self.errors(residuals[best])
 
     def cost(self, position: Array) -> float:
         """Return half the sum of squares of the residuals of one candidate."""
@@ -239,6 +271,7 @@ class CalibrationProblem:
         fine = [fit.simulation.solve(values) for fit in finer._fits]
         if not all(result.complete for result in (*coarse, *fine)):
             return False
+        self._least = float("inf")
         self._offsets = [
             (after.voltage - before.voltage, after.temperature - before.temperature)
             for before, after in zip(coarse, fine, strict=True)

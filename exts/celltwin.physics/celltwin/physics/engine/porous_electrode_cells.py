@@ -28,8 +28,8 @@ class PorousElectrodeState:
 
     Rows of ``shells_negative`` and ``shells_positive`` are the shells of the first volume's particle, then those of
     the next; volumes go from the negative current collector to the positive one, as do the rows of ``salt``, of the
-    ionic current ``ionic`` between volumes [A], and of ``surfaces_negative`` and ``surfaces_positive``. Fields of one
-    number are means over an electrode.
+    ionic current ``ionic`` between volumes [A], and of ``surfaces_negative`` and ``surfaces_positive``; ``smoothed``
+    are those over the last steps, which diffusivities are taken at. Fields of one number are means over an electrode.
     """
 
     shells_negative: CellField
@@ -38,6 +38,8 @@ class PorousElectrodeState:
     ionic: CellField
     surfaces_negative: CellField
     surfaces_positive: CellField
+    smoothed_negative: CellField
+    smoothed_positive: CellField
     surface_negative: CellField
     surface_positive: CellField
     mean_negative: CellField
@@ -128,8 +130,14 @@ class PorousElectrodeCells:
             rows={name: rows for name, rows in self._rows().items() if name in names},
             fill={
                 "salt": 1.0,
-                **{f"{name}_negative": float(negative) for name in ("shells", "surfaces", "surface", "mean")},
-                **{f"{name}_positive": float(positive) for name in ("shells", "surfaces", "surface", "mean")},
+                **{
+                    f"{name}_negative": float(negative)
+                    for name in ("shells", "surfaces", "smoothed", "surface", "mean")
+                },
+                **{
+                    f"{name}_positive": float(positive)
+                    for name in ("shells", "surfaces", "smoothed", "surface", "mean")
+                },
             },
         )
 
@@ -144,7 +152,7 @@ class PorousElectrodeCells:
         """Put cells at rest at a state of charge."""
         negative, positive = self._stoichiometry(soc)
         for name, value in (("negative", negative), ("positive", positive)):
-            for field in ("shells", "surfaces", "surface", "mean"):
+            for field in ("shells", "surfaces", "smoothed", "surface", "mean"):
                 getattr(state, f"{field}_{name}").write(value, cells)
         state.salt.write(1.0, cells)
         state.ionic.write(0.0, cells)
@@ -174,8 +182,8 @@ class PorousElectrodeCells:
                     before.shells_positive,
                     before.salt,
                     before.ionic,
-                    before.surfaces_negative,
-                    before.surfaces_positive,
+                    before.smoothed_negative,
+                    before.smoothed_positive,
                     common.temperature,
                     constants.capacity_scale,
                     constants.diffusivity_scale,
@@ -353,7 +361,7 @@ class PorousElectrodeCells:
         rows |= dict.fromkeys(("hindrance", "ionic_resistance"), whole - 1)
         for side, count in (("negative", negative), ("positive", positive)):
             rows |= {f"{name}_{side}": count * self.shells for name in ("shells", "upper", "rest")}
-            rows |= {f"{name}_{side}": count for name in ("surfaces", "still", "slope")}
+            rows |= {f"{name}_{side}": count for name in ("surfaces", "smoothed", "still", "slope")}
         return rows | {"face": self.shells, "block": 8 * (whole - 1), "linear": len(POROUS_ROWS)}
 
     def _stoichiometry(self, soc: Array) -> tuple[Array, Array]:

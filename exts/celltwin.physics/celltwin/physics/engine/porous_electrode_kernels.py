@@ -90,8 +90,8 @@ def make_porous_kernels(
         shells_positive: wp.array2d(dtype=vector),
         salt: wp.array2d(dtype=vector),
         ionic: wp.array2d(dtype=vector),
-        surfaces_negative: wp.array2d(dtype=vector),
-        surfaces_positive: wp.array2d(dtype=vector),
+        smoothed_negative: wp.array2d(dtype=vector),
+        smoothed_positive: wp.array2d(dtype=vector),
         temperature: wp.array(dtype=vector),
         capacity_scale: wp.array(dtype=vector),
         diffusivity_scale: wp.array(dtype=vector),
@@ -147,7 +147,7 @@ def make_porous_kernels(
             flux_n * (-shared.gradient_negative),
             side_current[b],
             shells_negative,
-            surfaces_negative,
+            smoothed_negative,
             face,
             upper_negative,
             rest_negative,
@@ -165,7 +165,7 @@ def make_porous_kernels(
             flux_p * shared.gradient_positive,
             vector(),
             shells_positive,
-            surfaces_positive,
+            smoothed_positive,
             face,
             upper_positive,
             rest_positive,
@@ -257,6 +257,8 @@ def make_porous_kernels(
         ionic: wp.array2d(dtype=vector),
         surfaces_negative: wp.array2d(dtype=vector),
         surfaces_positive: wp.array2d(dtype=vector),
+        smoothed_negative: wp.array2d(dtype=vector),
+        smoothed_positive: wp.array2d(dtype=vector),
         surface_negative: wp.array(dtype=vector),
         surface_positive: wp.array(dtype=vector),
         mean_negative: wp.array(dtype=vector),
@@ -302,6 +304,7 @@ def make_porous_kernels(
             before_negative,
             shells_negative,
             surfaces_negative,
+            smoothed_negative,
         )
         mean_p, surface_p, phi_p, power_p, resting_p, released_p = settle(
             shared,
@@ -327,6 +330,7 @@ def make_porous_kernels(
             before_positive,
             shells_positive,
             surfaces_positive,
+            smoothed_positive,
         )
         power = chemical_power(
             shared, step, side, power_n, power_p, resting_n, released_n, released_p, linear[2, b], linear[3, b]

@@ -78,7 +78,7 @@ def make_porous_laws(lanes: Lanes, laws: CellLaws, *, shells: int, heat_of_mixin
         gradient: vector,  # of stoichiometry at the surface times diffusivity, for each ampere
         side: vector,
         profile: wp.array2d(dtype=vector),
-        surfaces: wp.array2d(dtype=vector),
+        smoothed: wp.array2d(dtype=vector),
         face: wp.array2d(dtype=vector),
         upper: wp.array2d(dtype=vector),
         rest: wp.array2d(dtype=vector),
@@ -114,7 +114,7 @@ def make_porous_laws(lanes: Lanes, laws: CellLaws, *, shells: int, heat_of_mixin
                     rest[row + k, b] = wp.cw_mul(held + wp.cw_mul(out, side), pivot)
             edge = wp.cw_div(
                 gradient * shared.surface_gap,
-                diffusivity(shared, positive, factor, profile[row + last, b], surfaces[v, b]),
+                diffusivity(shared, positive, factor, profile[row + last, b], smoothed[v, b]),
             )
             still[v, b] = rest[row + last, b] + wp.cw_mul(edge, side)
             slope[v, b] = upper[row + last, b] + edge
@@ -205,6 +205,7 @@ def make_porous_laws(lanes: Lanes, laws: CellLaws, *, shells: int, heat_of_mixin
         before: wp.array2d(dtype=vector),
         profile: wp.array2d(dtype=vector),
         surfaces: wp.array2d(dtype=vector),
+        smoothed: wp.array2d(dtype=vector),
     ):
         warming = temperature - vector(shared.reference_temperature)
         thermal = temperature * twice_thermal_voltage
@@ -238,6 +239,8 @@ def make_porous_laws(lanes: Lanes, laws: CellLaws, *, shells: int, heat_of_mixin
                 changed += released(potentials, old, new, temperature, warming) * shared.volumes[shell]
             s = still[v, b] + wp.cw_mul(slope[v, b], reaction)
             surfaces[v, b] = s
+            # a diffusivity that falls steeply, taken at the last surface alone, would swing from step to step
+            smoothed[v, b] = (smoothed[v, b] + s) * half
             value, by_reaction, by_salt, u, entropy = relate_potential(
                 shared,
                 positive,

@@ -19,6 +19,7 @@ __all__ = ["Balance", "balance_on_charge", "balance_on_curve", "electrode_potent
 
 FARADAY = 96485.33212  # [C/mol]
 POINTS = 1601
+AT_REST = 3e-3  # [V]: how well the open-circuit voltage at the start is known
 MARGIN = 1e-3  # of stoichiometry, where potentials run off
 
 
@@ -118,7 +119,8 @@ def balance_on_curve(
     curve : MeasuredCurve
         A slow discharge.
     start_voltage : float
-        Upper voltage limit of the cell [V], where the prior puts the start.
+        Upper voltage limit of the cell [V]: where the prior puts the start of a curve that does not tell its voltage
+        at rest.
 
     Raises
     ------
@@ -134,7 +136,7 @@ def balance_on_curve(
     begun = balance_on_charge(
         values,
         numbers,
-        start_voltage=start_voltage,
+        start_voltage=curve.rest_voltage or start_voltage,
         lower_voltage=float(np.min(np.asarray(curve.voltage)[curve.scored])),
         charge=1.03 * curve.charge,
     ).numbers
@@ -157,6 +159,9 @@ def balance_on_curve(
         outside = np.maximum(MARGIN - x, 0.0) + np.maximum(y - 1.0 + MARGIN, 0.0)
         model = np.interp(y, grid, positive) - np.interp(x, grid, negative) - at[4] - 20.0 * outside
         held = [(at[0] - x0) / 0.15, (at[1] - y0) / 0.10, at[2] / 0.3, at[3] / 0.2, (at[4] - 0.06) / 0.05]
+        if curve.rest_voltage is not None:
+            rest = np.interp(at[1], grid, positive) - np.interp(at[0], grid, negative)
+            held.append(float(rest - curve.rest_voltage) / AT_REST)
         return np.concatenate([(model - voltage) / deviation / np.sqrt(drawn.size / 40.0), held])
 
     best = None

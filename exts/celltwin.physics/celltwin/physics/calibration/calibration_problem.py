@@ -16,6 +16,7 @@ from .parameter_space import ParameterSpace
 
 __all__ = ["CalibrationProblem", "CostOptions", "ResidualBlock", "choose_rows"]
 
+AT_REST = 3e-3  # [V]: what the open-circuit voltage before the current may be off by
 SHORTFALL = 300.0  # what the residual of a row that was not reached grows by over the length of the curve
 
 
@@ -293,12 +294,15 @@ class _CurveFit:
         self.progress = (time[self.rows] - time[0]) / duration
         doubt = float(np.hypot(cost.time * duration, 0.2 * curve.time_uncertainty))
         root = np.sqrt(shares * cost.independent)
-        self.root = root
         self.robust = cost.robust
         self.voltage = np.asarray(curve.voltage)[self.rows]
         slope = _slope(time, np.asarray(curve.voltage), curve.scored)[self.rows]
         certain = np.ones(self.rows.size) if curve.less_certain is None else 1.0 + curve.less_certain[self.rows]
         deviation = np.sqrt((cost.voltage * self.voltage) ** 2 + curve.voltage_noise**2 + (slope * doubt) ** 2)
+        resting = self._at_rest(curve)
+        deviation = np.where(resting, AT_REST, deviation)
+        root = np.where(resting, np.sqrt(1.0 / max(int(resting.sum()), 1)), root)
+        self.root = root
         self.voltage_weight = root / (deviation * certain)
         self.temperature: Array | None = None
         self.size = self.rows.size
@@ -328,6 +332,12 @@ class _CurveFit:
                 ResidualBlock(self.curve, "temperature", self.rows, self.temperature, allowed, self.temperature_weight)
             )
         return found
+
+    def _at_rest(self, curve: MeasuredCurve) -> NDArray[np.bool_]:
+        """Return which rows lie before the current, shape (n,): together one value of the open-circuit voltage."""
+        current = np.abs(np.asarray(curve.current))
+        begun = int(np.argmax(current > 0.5 * np.median(current)))
+        return np.asarray(self.rows < begun)
 
     def residuals(self, result: SimulatedCurve, offset: tuple[Array, Array] | None) -> Array:
         """Return weighted departures.

@@ -85,8 +85,8 @@ class EngineOptions:
     """
 
     step: float = 1.0
-    shells: int = 10
-    salt_nodes: tuple[int, int, int] = (6, 3, 6)
+    shells: int = 11
+    salt_nodes: tuple[int, int, int] = (10, 1, 5)
     volumes: tuple[int, int, int] | None = None
     current_tolerance: float = 1e-6
     most_iterations: int = 20
@@ -102,10 +102,11 @@ class EngineOptions:
                 f"step = {self.step:g} s must be greater than 0 and at most {LONGEST_STEP:g} s",
                 remedy="Longer steps lose the dynamics of the electrolyte",
             )
-        if self.shells < 3 or min(self.salt_nodes) < 2:
+        negative, separator, positive = self.salt_nodes
+        if self.shells < 3 or min(negative, positive) < 2 or separator < 1:
             raise SettingsError(
                 f"shells = {self.shells} and salt_nodes = {self.salt_nodes} are too coarse",
-                remedy="Give at least 3 shells and 2 finite volumes in each region",
+                remedy="Give at least 3 shells, 2 finite volumes in each electrode and 1 in the separator",
             )
         if self.volumes is not None and (len(self.volumes) != 3 or min(self.volumes) < 1):
             raise SettingsError(

@@ -14,6 +14,7 @@ from celltwin.prognosis.command_line import app as train_app
 from celltwin.stage.command_line import app as pack_app
 
 from .campaign.command_line import campaign
+from .command_line_calibrate import calibrate
 from .command_line_simulate import simulate
 
 __all__ = ["app", "main"]
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.add_typer(pack_app, name="pack", help="Build, check and show packs.")
 app.add_typer(train_app, name="train", help="Train the models that the twin predicts with.")
 app.command()(simulate)
+app.command()(calibrate)
 app.command()(campaign)
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import platform
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +27,7 @@ from celltwin.core import (
 )
 
 from .assembly import load_spec
+from .interruption import interruptible
 from .run_folder import TIER_FILES, RunFolder
 from .settings import default_run_folder, resolve
 from .simulate_sensors import SimulatedSensors
@@ -169,7 +168,7 @@ def _simulate(
     history = HistoryWriter(folder.history, spec, resume_at=resume_at)
     recorder = _Recorder(folder.path, spec, history, sensors)
     try:
-        with _interruptible() as interrupted:
+        with interruptible() as interrupted:
             result = simulate_scenario(
                 spec,
                 scenario,
@@ -275,27 +274,6 @@ class _Recorder:
     def _keep(self, time: float, readings: list[Reading]) -> None:
         self._history.record(PackState(time=time, step=self._number).updated(*readings))
         self._number += 1
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C into a question's answer; the second one ends the process as usual."""
-    asked = False
-
-    def note(*_: object) -> None:
-        nonlocal asked
-        asked = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    try:
-        before = signal.signal(signal.SIGINT, note)
-    except ValueError:  # not in the main thread, where there is no Ctrl-C
-        yield lambda: False
-        return
-    try:
-        yield lambda: asked
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _summary(

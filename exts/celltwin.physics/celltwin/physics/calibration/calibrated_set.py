@@ -20,7 +20,7 @@ from .calibrated_set_bpx import build_bpx_sections
 from .calibrated_set_content import EXTENSION, FORMAT, extension_of
 from .consistency import CalibrationAudit
 from .consistency_capacity import RestingLimits
-from .consistency_check import CheckOutcome
+from .consistency_check import CheckOutcome, join_checks
 from .consistency_course import law_values
 from .measured_curve import MeasuredSet
 from .provenance import build_provenance_card, finite
@@ -34,6 +34,8 @@ __all__ = [
     "ParameterUncertainty",
     "build_calibrated_set",
     "calibrated_values",
+    "limits_content",
+    "parameters_content",
     "read_calibrated_set",
     "set_name",
     "write_calibrated_set",
@@ -146,10 +148,10 @@ def build_calibrated_set(
             "chemistry": description.chemistry,
             "source": f"calibrated by celltwin on {len(result.fitted)} curves: {', '.join(result.fitted)}",
             "outcome": str(audit.outcome),
-            "limits": _limits(result, measured, audit),
+            "limits": limits_content(result, measured, audit),
             "cell": _cell(inputs, laws, resting, description.lower_voltage, description.upper_voltage),
             "open_circuit": _open_circuit(laws, inputs, resting, description.lower_voltage, description.upper_voltage),
-            "parameters": _parameters(result, uncertainty),
+            "parameters": parameters_content(result, uncertainty),
             "correlation": None
             if uncertainty is None
             else {
@@ -249,7 +251,8 @@ def _open_circuit(
     }
 
 
-def _parameters(result: CalibrationResult, uncertainty: ParameterUncertainty | None) -> list[dict[str, Any]]:
+def parameters_content(result: CalibrationResult, uncertainty: ParameterUncertainty | None) -> list[dict[str, Any]]:
+    """Return value, unit, start, bounds and, where it is known, uncertainty of every free parameter."""
     place = {} if uncertainty is None else {name: index for index, name in enumerate(uncertainty.names)}
     rows = []
     for item, at in zip(result.space.parameters, result.position, strict=True):
@@ -274,7 +277,8 @@ def _parameters(result: CalibrationResult, uncertainty: ParameterUncertainty | N
     return rows
 
 
-def _limits(result: CalibrationResult, measured: MeasuredSet, audit: CalibrationAudit) -> list[str]:
+def limits_content(result: CalibrationResult, measured: MeasuredSet, audit: CalibrationAudit) -> list[str]:
+    """Return in plain words where a calibrated set holds, and what is doubtful about it."""
     curves = [measured.curve(name) for name in result.fitted]
     rates = sorted(curve.mean_current / result.description.capacity for curve in curves)
     warmth = [
@@ -293,6 +297,6 @@ def _limits(result: CalibrationResult, measured: MeasuredSet, audit: Calibration
         "No ageing, swelling or hysteresis is part of the set.",
         *(
             f"{check.name}{f' ({check.curve})' if check.curve else ''}: {check.message}."
-            for check in audit.of(CheckOutcome.FLAGGED)
+            for check in join_checks(audit.of(CheckOutcome.FLAGGED))
         ),
     ]

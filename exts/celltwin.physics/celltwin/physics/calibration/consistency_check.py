@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-__all__ = ["CheckOutcome", "ConsistencyCheck", "judge", "worst_outcome"]
+__all__ = ["CheckOutcome", "ConsistencyCheck", "join_checks", "judge", "worst_outcome"]
 
 
 class CheckOutcome(StrEnum):
@@ -59,3 +59,21 @@ def judge(value: float, flagged: float, refused: float) -> CheckOutcome:
 def worst_outcome(checks: Iterable[ConsistencyCheck]) -> CheckOutcome:
     """Return the worst outcome; passed where there is no check."""
     return max((check.outcome for check in checks), key=_ORDER.index, default=CheckOutcome.PASSED)
+
+
+def join_checks(checks: Iterable[ConsistencyCheck]) -> tuple[ConsistencyCheck, ...]:
+    """Return one check for each name and outcome: the worst, with the names of all curves.
+
+    The worst is the one with the largest value; the number of curves behind it does not change its message.
+    """
+    groups: dict[tuple[str, CheckOutcome], list[ConsistencyCheck]] = {}
+    for check in checks:
+        groups.setdefault((check.name, check.outcome), []).append(check)
+    joined = []
+    for group in groups.values():
+        worst = max(group, key=lambda check: -1.0 if check.value is None else abs(check.value))
+        curves = ", ".join(check.curve for check in group if check.curve)
+        likewise = [check.curve for check in group if check is not worst and check.curve]
+        message = f"{worst.message} (likewise {', '.join(likewise)})" if likewise else worst.message
+        joined.append(replace(worst, curve=curves, message=message))
+    return tuple(joined)

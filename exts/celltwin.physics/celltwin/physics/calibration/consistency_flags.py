@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["FitLimits", "check_data", "check_fit", "check_search", "summarise"]
 
 _SAME_RATE = 1.3  # rates within this factor tell the same
+_OUTCOMES = {FindingLevel.REFUSED: CheckOutcome.REFUSED, FindingLevel.DOUBTFUL: CheckOutcome.FLAGGED}
 _DONE = ("converged", "no step lowers", "restarts", "tolerance")
 
 
@@ -66,7 +67,7 @@ def check_data(result: CalibrationResult, measured: MeasuredSet) -> tuple[Consis
             ConsistencyCheck(
                 name=f"data: {finding.check}",
                 curve=finding.curve,
-                outcome=CheckOutcome.REFUSED if finding.level is FindingLevel.REFUSED else CheckOutcome.FLAGGED,
+                outcome=_OUTCOMES.get(finding.level, CheckOutcome.PASSED),
                 message=f"{finding.message}. {finding.remedy}",
             )
         )

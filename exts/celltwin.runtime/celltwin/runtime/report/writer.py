@@ -8,6 +8,8 @@ from typing import Any
 
 from celltwin.core import find_quantity
 
+from .calibration_evidence import load_calibration
+from .calibration_sections import calibration_page
 from .evidence import Evidence, load_evidence
 from .sections import build_sections
 from .simulation_sections import (
@@ -44,21 +46,24 @@ class ReportWriter:
         """
         from jinja2 import Environment, PackageLoader, select_autoescape
 
-        evidence = load_evidence(self._folder)
         pages = Environment(
             loader=PackageLoader("celltwin.runtime.report", ""),
             autoescape=select_autoescape(default=True),
             trim_blocks=True,
         )
-        simulated = evidence.summary.get("kind") == "simulation"
-        text = pages.get_template("page.html.j2").render(
-            **(_simulation_page(evidence) if simulated else _run_page(evidence)),
-        )
+        text = pages.get_template("page.html.j2").render(**self._page())
         path = self._folder / "report.html"
         partial = path.with_suffix(".partial")
         partial.write_text(text, encoding="utf-8")
         partial.replace(path)
         return path
+
+    def _page(self) -> dict[str, Any]:
+        calibration = load_calibration(self._folder)
+        if calibration is not None:
+            return calibration_page(calibration)
+        evidence = load_evidence(self._folder)
+        return _simulation_page(evidence) if evidence.summary.get("kind") == "simulation" else _run_page(evidence)
 
 
 def _run_page(evidence: Evidence) -> dict[str, Any]:

@@ -192,17 +192,15 @@ def fit_population(
     # Everything in usual widths: coordinates of unlike size are then alike to the arithmetic.
     precision = precision * usual * usual[:, np.newaxis]
     pull = pull * usual
-    covariance, turn, converged = np.eye(len(names)), 0, False
-    for turn in range(1, iterations + 1):
+    covariance, turns, converged = np.eye(len(names)), 0, False
+    while turns < iterations and not converged:
+        turns += 1
         step = _expect(precision, pull, covariance)
         moment = np.einsum("ij,ik->jk", step.departure, step.departure) + step.spread.sum(axis=0)
         new = (trust * np.eye(len(names)) + moment) / (trust + len(cells))
         new = 0.5 * (new + new.T) + _LEAST**2 * np.eye(len(names))
         change = np.abs(np.sqrt(np.diag(new)) / np.sqrt(np.diag(covariance)) - 1.0).max()
-        covariance = new
-        if change < tolerance:
-            converged = True
-            break
+        covariance, converged = new, bool(change < tolerance)
     step = _expect(precision, pull, covariance)
     deviations = np.sqrt(np.diag(covariance))
     weight = np.clip(1.0 - np.diagonal(step.covariance, axis1=1, axis2=2) / deviations**2, 0.0, 1.0)
@@ -219,7 +217,7 @@ def fit_population(
         uncertainties=np.sqrt(np.diagonal(step.total, axis1=1, axis2=2)) * usual,
         weight=weight,
         log_likelihood=step.log_likelihood,
-        iterations=turn,
+        iterations=turns,
         converged=converged,
     )
 

@@ -263,7 +263,7 @@ class CellPopulationDistribution:
         from ..engine import CellPopulation
 
         drawn: dict[str, Array | float] = {"resistance": resistance, **self.sample(n, seed)}
-        return CellPopulation(**drawn, soc=soc, temperature=temperature)  # type: ignore[arg-type]
+        return CellPopulation(**drawn, soc=soc, temperature=temperature)
 
     def content(self) -> dict[str, object]:
         """Return what :meth:`save` writes."""

@@ -51,8 +51,9 @@ class RecalibrationOptions:
         Standard uncertainty of a group's voltage [V]: noise, and a constant offset of it.
     correlation : float
         Time over which the model's errors go together [s].
-    held_back : float
-        Last share of the window that a fit must explain better before it is kept.
+    blocks, held_every : int
+        The window is cut into so many blocks, and every so manieth is held back, the last among them: a fit to the
+        others must explain them better before it is kept.
     least_gain : float
         Share by which its error must fall there.
     worst_misfit : float
@@ -72,7 +73,8 @@ class RecalibrationOptions:
     voltage_error: float = 5e-3
     sensor_error: float = 1e-3
     correlation: float = 60.0
-    held_back: float = 0.25
+    blocks: int = 24
+    held_every: int = 4
     least_gain: float = 0.02
     worst_misfit: float = 0.05
     shortest: float = 900.0
@@ -217,24 +219,38 @@ class RecalibrationResult:
         """Whether nothing was fitted."""
         return bool(self.excitation.refusals)
 
-    def weak_groups(self, *, least: float = 0.02, deviations: float = 3.0) -> tuple[str, ...]:
-        """Return the groups whose capacity lies below the median of all by more than their scatter explains.
+    def weak_groups(self, *, least: float = 0.02) -> dict[str, str]:
+        """Return the groups that stand out among all, each with the reason.
+
+        A group stands out whose capacity lies below the median by more than ``least``, three of its own standard
+        deviations and twice the robust scatter of all; or that a mean cell describes or predicts much worse than the
+        others, as where one of its parallel cells is weak.
 
         Parameters
         ----------
         least : float
             Share of capacity below which a difference is none.
-        deviations : float
-            Of a group's own uncertainty and the robust scatter of all together.
         """
         if self.refused:
-            return ()
-        capacity = self.candidate[:, 0]
+            return {}
+        capacity, found = self.candidate[:, 0], {}
         middle = float(np.median(capacity))
         scatter = 1.4826 * float(np.median(np.abs(capacity - middle)))
-        doubt = np.hypot(self.candidate_deviations[:, 0], scatter)
-        low = middle - capacity > np.maximum(deviations * doubt, least)
-        return tuple(name for name, weak in zip(self.state.group_ids, low, strict=True) if weak)
+        usual, foreseen = float(np.median(self.misfit)), float(np.median(self.error_after))
+        for group, name in enumerate(self.state.group_ids):
+            below = middle - capacity[group]
+            if below > max(least, 3.0 * self.candidate_deviations[group, 0], 2.0 * scatter):
+                found[name] = f"{100.0 * -np.expm1(-below):.1f} % less capacity than the median group"
+            elif self.misfit[group] > max(1.5 * usual, usual + 5e-3):
+                found[name] = (
+                    f"a mean cell leaves {1e3 * self.misfit[group]:.0f} mV, {1e3 * usual:.0f} mV in the median group"
+                )
+            elif self.error_after[group] > 3.0 * foreseen + 5e-3:
+                found[name] = (
+                    f"a mean cell misses what was held back by {1e3 * self.error_after[group]:.0f} mV, "
+                    f"{1e3 * foreseen:.0f} mV in the median group"
+                )
+        return found
 
 
 class OnlineRecalibration:
@@ -300,13 +316,13 @@ class OnlineRecalibration:
         self.state = state or fresh
 
     def update(self, window: TelemetryWindow) -> RecalibrationResult:
-        """Learn from a window: refused where it tells nothing, promoted group by group where it predicts better.
+        r"""Learn from a window: refused where it tells nothing, promoted group by group where it predicts better.
 
         Before it, what was known drifts back to the usual (an Ornstein-Uhlenbeck process), so that old windows are
         forgotten,
 
-        .. math:: m \\leftarrow \\varphi m, \\qquad P \\leftarrow \\varphi^2 P + (1 - \\varphi^2) \\Sigma, \\qquad
-           \\varphi = 2^{-\\Delta t / \\tau}.
+        .. math:: m \leftarrow \varphi m, \qquad P \leftarrow \varphi^2 P + (1 - \varphi^2) \Sigma, \qquad
+           \varphi = 2^{-\Delta t / \tau}.
 
         State of charge at the start and an offset of the sensor are fitted for each window and group anew.
 

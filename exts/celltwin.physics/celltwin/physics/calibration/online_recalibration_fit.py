@@ -23,7 +23,7 @@ _BELOW = 0.2  # [V] under the cell's lowest voltage: rows that are not compared
 _SETTLING = 900.0  # [s] that are not compared where a window begins under current
 _SHARE, _LEAST_STEP = 0.1, 2e-3  # of the prior's widths, and at least: steps of the differences
 _REACH = 5.0  # widths of the prior that a coordinate may go
-_SHORTENED = (1.0, 0.6, 0.3, 0.1, 0.03)  # shares of the full step, tried together on as many lanes as slopes take
+_DAMPINGS = (0.0, 0.1, 1.0, 10.0, 100.0)  # tried together, on as many lanes as slopes take
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,9 +88,12 @@ def fit_groups(
     scored = grid.known & (grid.voltage > owner.lanes.model.lowest_voltage - _BELOW)
     if not grid.rested:
         scored[rows * grid.step * grid.stride < _SETTLING] = False
+    # Whole blocks are held back all over the window, its end among them: middles alone do not tell capacities.
     candidates = np.flatnonzero(scored.any(axis=1))
-    border = candidates[int((1.0 - owner.options.held_back) * candidates.size)]
-    first, held = scored & (rows < border)[:, np.newaxis], scored & (rows >= border)[:, np.newaxis]
+    block = np.zeros(rows.size, dtype=np.int64)
+    block[candidates] = owner.options.blocks * np.arange(candidates.size) // max(candidates.size, 1)
+    apart = ((block + 1) % owner.options.held_every == 0)[:, np.newaxis]
+    first, held = scored & ~apart, scored & apart
     none = (False, False, False)
     before = search.fit(first, held, scored, none, search.start, deadline)
     part = search.fit(first, held, scored, free, before[1], deadline)
@@ -136,10 +139,10 @@ class _Search:
         for _ in range(self.options.iterations):
             if time.monotonic() > deadline:
                 break
-            step = self._step(simulated, slopes, position, rows, moving)
-            tried = np.stack([self._inside(position + share * step) for share in _SHORTENED])
+            steps = [self._step(simulated, slopes, position, rows, moving, damping) for damping in _DAMPINGS]
+            tried = np.stack([self._inside(position + step) for step in steps])
             outcomes = self._simulate(tried)
-            costs = np.stack([self._cost(outcomes[:, k], tried[k], rows) for k in range(len(_SHORTENED))])
+            costs = np.stack([self._cost(outcomes[:, k], tried[k], rows) for k in range(len(_DAMPINGS))])
             best = np.argmin(costs, axis=0)
             groups = np.arange(position.shape[0])
             gained = cost - costs[best, groups]
@@ -179,7 +182,7 @@ class _Search:
         """Return voltages, shape (n_rows, n_groups), and their slopes, shape (n_rows, n_groups, 5)."""
         steps = np.maximum(_SHARE * self.widths, _LEAST_STEP)
         steps[:, 3] = np.where(position[:, 3] > 0.97, -0.003, 0.003)
-        sets = np.tile(position, (len(_SHORTENED), 1, 1))
+        sets = np.tile(position, (len(_DAMPINGS), 1, 1))
         for at in range(4):
             sets[1 + at, :, at] += steps[:, at] if moving[at] else 0.0
         found = self._simulate(sets)
@@ -210,11 +213,18 @@ class _Search:
         return np.einsum("rgi,rgj->gij", scaled, scaled), np.einsum("rgi,rg->gi", scaled, departure)
 
     def _step(
-        self, simulated: Array, slopes: Array, position: Array, rows: NDArray[np.bool_], moving: NDArray[np.bool_]
+        self,
+        simulated: Array,
+        slopes: Array,
+        position: Array,
+        rows: NDArray[np.bool_],
+        moving: NDArray[np.bool_],
+        damping: float,
     ) -> Array:
         hessian, pull = self._normal(simulated, slopes, rows)
         inverse = np.linalg.inv(self.prior)
         hessian = hessian + inverse
+        hessian = hessian + damping * hessian * np.eye(5)
         pull = pull - np.einsum("gij,gj->gi", inverse, position - self.mean)
         at = np.flatnonzero(moving)
         step = np.zeros_like(position)
@@ -233,9 +243,12 @@ class _Search:
     ) -> GroupFit:
         hessian, _ = self._normal(simulated, slopes, rows)
         weighted = (simulated - self.grid.voltage) * self._weights(rows)
-        freedom = np.maximum(np.sum((self._weights(rows) * self.deviation) ** 2, axis=0) - moving.sum(), 1.0)
-        # What the fit leaves beyond what it was told of the model widens the result (Birge's ratio).
-        excess = np.maximum(np.sum(weighted**2, axis=0) / freedom, 1.0)
+        independent = np.sum((self._weights(rows) * self.deviation) ** 2, axis=0)
+        # What the fit leaves beyond what it was told of the model widens the result (Birge's ratio), and so does what
+        # it leaves in one direction for longer than was supposed.
+        excess = np.maximum(np.sum(weighted**2, axis=0) / np.maximum(independent - moving.sum(), 1.0), 1.0)
+        found = rows.sum(axis=0) / _correlation(np.where(rows, weighted, 0.0), rows)
+        excess *= np.maximum(independent / found, 1.0)
         data = hessian / excess[:, np.newaxis, np.newaxis]
         total = data + np.linalg.inv(self.prior)
         covariance = np.array(self.prior[:, :3, :3])
@@ -269,3 +282,19 @@ class _Search:
             misfit=root_mean_square(scored),
             held_error=root_mean_square(held),
         )
+
+
+def _correlation(residuals: Array, rows: NDArray[np.bool_]) -> Array:
+    """Return over how many rows residuals go together, shape (n_groups,): the integrated autocorrelation."""
+    count = rows.sum(axis=0)
+    size = len(residuals)
+    power = np.maximum(np.mean(residuals**2, axis=0), 1e-300)
+    total = np.ones(residuals.shape[1])
+    going = np.ones(residuals.shape[1], dtype=bool)
+    for lag in range(1, size // 2):
+        rho = np.sum(residuals[lag:] * residuals[:-lag], axis=0) / (size * power)
+        going &= rho > 0.05
+        if not going.any():
+            break
+        total += np.where(going, 2.0 * rho, 0.0)
+    return np.asarray(np.minimum(total, np.maximum(count / 4.0, 1.0)))

@@ -288,17 +288,17 @@ def window_of_states(states: Sequence[PackState], spec: PackSpec) -> TelemetryWi
     for state in states:
         if rows and state.time <= rows[-1][0]:
             continue
-        found = [_reading(state, spec, quantity) for quantity in ("current", "voltage", "temperature")]
-        rows.append((state.time, *found))
+        current, voltage, temperature = (_reading(state, spec, name) for name in ("current", "voltage", "temperature"))
+        rows.append((state.time, current, voltage, temperature))
     if len(rows) < 2:
         raise MeasurementError(f"{len(rows)} process images are no window", remedy="Give those of some minutes")
-    current, voltage, temperature = (np.stack([row[place] for row in rows]) for place in (1, 2, 3))
-    _require_measured(current, voltage)
+    currents, voltages, temperatures = (np.stack([row[place] for row in rows]) for place in (1, 2, 3))
+    _require_measured(currents, voltages)
     return TelemetryWindow(
         time=np.array([row[0] for row in rows]),
-        current=current,
-        voltage=voltage,
-        temperature=temperature,
+        current=currents,
+        voltage=voltages,
+        temperature=temperatures,
         group_ids=spec.element_ids(Level.GROUP),
         source=f"telemetry of {spec.name}",
     )

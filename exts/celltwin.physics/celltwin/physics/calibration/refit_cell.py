@@ -222,7 +222,7 @@ def refit_cell(
         left = max(options.seconds - (time.monotonic() - begun), 1.0)
         budget = max((options.budget - problem.evaluations) // (2 - turn), 1)
         position = minimise(problem, start=position, budget=budget, seconds=left).x
-    return _refit(shared, measured, curves, problem, fine, position, options, begun)
+    return _refit(measured, curves, problem, fine, position, options, begun)
 
 
 class RefitProblem:
@@ -308,11 +308,12 @@ class RefitProblem:
 
     def evidence(self, amounts: Array, cell: str) -> CellEvidence:
         """Return what the curves alone say near coordinates, by central differences of a tenth of the prior."""
-        steps = 0.1 * self.prior.widths
-        offsets = np.diag(steps)
-        both = self.departures(np.concatenate([amounts + offsets, amounts - offsets]))
+        steps = np.diag(0.1 * self.prior.widths)
+        above = np.minimum(amounts + steps, self.high)
+        below = np.maximum(amounts - steps, self.low)
+        both = self.departures(np.concatenate([above, below]))
         count = amounts.size
-        jacobian = ((both[:count] - both[count:]) / (2.0 * steps[:, np.newaxis])).T
+        jacobian = ((both[:count] - both[count:]) / np.diag(above - below)[:, np.newaxis]).T
         here = self.departures(amounts)[0]
         precision = jacobian.T @ jacobian
         return CellEvidence(
@@ -323,7 +324,7 @@ class RefitProblem:
         )
 
     def _inner(self, amounts: Array) -> Array:
-        return self.inner.space.position(self.values(amounts))
+        return np.asarray(self.inner.space.position(self.values(amounts)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -332,7 +333,6 @@ class _Start:
 
 
 def _refit(
-    shared: SharedCell,
     measured: MeasuredSet,
     curves: Sequence[MeasuredCurve],
     problem: RefitProblem,
@@ -387,7 +387,7 @@ def _without_model_error(curve: MeasuredCurve, shared: SharedCell, model: CellMo
     def left(measured: Array, simulated: Array) -> Array:
         share = (own.time[known] - own.time[0]) / (own.time[-1] - own.time[0])
         at = (curve.time - curve.time[0]) / (curve.time[-1] - curve.time[0])
-        return np.interp(at, share, (measured - simulated)[known])
+        return np.asarray(np.interp(at, share, (measured - simulated)[known]))
 
     temperature = curve.temperature
     if temperature is not None and own.temperature is not None:

@@ -20,8 +20,9 @@ from .measured_curve import MeasuredCurve
 if TYPE_CHECKING:
     pass
 
-__all__ = ["CellModel", "CellSimulation", "ModelOptions", "SimulatedCurve"]
+__all__ = ["LEAD_RESISTANCE", "CellModel", "CellSimulation", "ModelOptions", "SimulatedCurve"]
 
+LEAD_RESISTANCE = "Lead resistance [Ohm]"  # of clamps and leads: its drop is measured, its heat leaves the cell alone
 VOLTAGE, TEMPERATURE = "Voltage [V]", "Volume-averaged cell temperature [K]"
 
 
@@ -115,7 +116,7 @@ class CellModel:
         ModelError
             If the candidate names what is no input.
         """
-        unknown = [name for name in values if name not in self._defaults]
+        unknown = [name for name in values if name not in self._defaults and name != LEAD_RESISTANCE]
         if unknown:
             raise ModelError(f"{', '.join(unknown)}: no such input of the cell model")
         return self._defaults | {name: float(value) for name, value in values.items()}
@@ -135,11 +136,18 @@ class CellModel:
             Values by name of input.
         """
         model, solver = self._model(profile)
-        inputs = [{**self.numbers(values), **profile.inputs} for values in candidates]
+        given = [self.numbers(values) for values in candidates]
+        leads = [numbers.pop(LEAD_RESISTANCE, 0.0) for numbers in given]
+        inputs = [{**numbers, **profile.inputs} for numbers in given]
         end = float(times[-1])
         stops = np.array(sorted({0.0, end, *(at for at in profile.kinks if 0.0 < at < end)}))
         solutions = _solve(solver, model, stops, np.asarray(times, dtype=np.float64), inputs)
-        return [_read(solution, times) for solution in solutions]
+        found = [_read(solution, times) for solution in solutions]
+        current = profile.current(times) if any(leads) else np.zeros(times.size)
+        return [
+            replace(curve, voltage=curve.voltage - lead * current) if lead else curve
+            for curve, lead in zip(found, leads, strict=True)
+        ]
 
     def _model(self, profile: CurrentProfile) -> tuple[Any, Any]:
         if profile.key not in self._built:

@@ -39,6 +39,13 @@ class CurrentProfile:
     kinks: tuple[float, ...]
     knots: tuple[Array, Array] | None = None
 
+    def current(self, times: Array) -> Array:
+        """Return the current [A] at times [s], shape (n,)."""
+        if self.knots is not None:
+            return np.asarray(np.interp(times, *self.knots))
+        risen = (times - self.inputs["Current begins [s]"]) / self.inputs["Current rises [s]"]
+        return np.asarray(self.inputs["Steady current [A]"] * np.clip(risen, 0.0, 1.0))
+
     def parameters(self) -> dict[str, Any]:
         """Return PyBaMM's parameters of current and temperatures."""
         import pybamm

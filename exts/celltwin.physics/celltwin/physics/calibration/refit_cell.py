@@ -16,10 +16,10 @@ from .calibrate import CalibrationResult
 from .calibration_figures import CurveFigures, score_curves, simulate_curve
 from .calibration_problem import CalibrationProblem, CostOptions
 from .cell_population import CellEvidence
-from .cell_simulation import CellModel, ModelOptions
+from .cell_simulation import LEAD_RESISTANCE, CellModel, ModelOptions
 from .measured_curve import MeasuredCurve, MeasuredSet
 from .optimisers import minimise
-from .parameter_space import ParameterSpace
+from .parameter_space import FreeParameter, ParameterSpace
 from .parameter_space_cell import cell_parameter_space
 from .refit_coordinates import CellPrior, cell_prior
 
@@ -244,7 +244,7 @@ class RefitProblem:
 
     def __init__(self, curves: Sequence[MeasuredCurve], model: CellModel, shared: SharedCell, prior: CellPrior) -> None:
         self.prior = prior
-        self.shared = model.numbers(shared.values)
+        self.shared = {LEAD_RESISTANCE: 0.0, **model.numbers(shared.values)}
         rooms = np.array([item.room(self.shared) for item in prior.coordinates])
         reach = _REACH * prior.widths
         self.low = np.maximum(prior.mean - reach, rooms[:, 0])
@@ -258,7 +258,10 @@ class RefitProblem:
         start = np.clip((np.clip(prior.mean, self.low, self.high) - self.low) / (self.high - self.low), 0.0, 1.0)
         self.space = _Start(start)
         names = tuple(name for item in prior.coordinates for name in item.inputs)
-        inputs = cell_parameter_space(shared.base, names=names).parameters
+        ranged = tuple(name for name in names if name != LEAD_RESISTANCE)
+        inputs = cell_parameter_space(shared.base, names=ranged).parameters if ranged else ()
+        if LEAD_RESISTANCE in names:
+            inputs = (*inputs, _LEAD)
         # Inputs are carried by value: no bounds of their own, no prior of their own.
         free = ParameterSpace(
             tuple(
@@ -325,6 +328,9 @@ class RefitProblem:
 
     def _inner(self, amounts: Array) -> Array:
         return np.asarray(self.inner.space.position(self.values(amounts)))
+
+
+_LEAD = FreeParameter(name=LEAD_RESISTANCE, unit="ohm", low=-1.0, high=1.0, start=0.0, source="of clamps and leads")
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ import numpy as np
 
 from celltwin.core import Array, ModelError, freeze
 
+from .cell_simulation import LEAD_RESISTANCE
 from .parameter_space_cell import physical_ranges
 
 __all__ = ["CELL_TO_CELL", "CellCoordinate", "CellPrior", "cell_prior"]
@@ -41,6 +42,8 @@ class CellCoordinate:
         Standard deviation between cells that is usual.
     source : str
         Where the width comes from.
+    bounds : tuple of float, optional
+        Of a shift, where its input has no physical range of its own.
     """
 
     name: str
@@ -49,6 +52,7 @@ class CellCoordinate:
     source: str
     kind: Literal["factor", "shift"] = "factor"
     unit: str = "-"
+    bounds: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         """Check the width."""
@@ -67,6 +71,8 @@ class CellCoordinate:
         Bounds that are relative to a base set's value are taken about the shared values. A shared value at its very
         bound leaves no room to that side.
         """
+        if self.bounds is not None:
+            return self.bounds
         low, high = -math.inf, math.inf
         for name in self.inputs:
             bounds, value = physical_ranges()[name], values[name]
@@ -102,6 +108,16 @@ CELL_TO_CELL: tuple[CellCoordinate, ...] = (
         unit="ohm",
         width=4e-3,
         source="of a cell of 1 A.h: 4 % of the 0.1 ohm.A.h that cylinders have in all; " + _MAKING,
+    ),
+    CellCoordinate(
+        name="lead resistance",
+        inputs=(LEAD_RESISTANCE,),
+        kind="shift",
+        unit="ohm",
+        width=15e-3,
+        bounds=(-1.0, 1.0),
+        source="of a cell of 1 A.h, supposed: clamps and leads beyond the sense wires differ by milliohms and do not "
+        "heat the cell",
     ),
     CellCoordinate(
         name="kinetics",
@@ -216,8 +232,10 @@ def cell_prior(
     if unknown:
         raise ModelError(f"cells do not differ in {', '.join(unknown)}", remedy=f"Choose among {', '.join(known)}")
     left_out = set() if names else {"surroundings"} - ({"surroundings"} if thermal and surroundings else set())
-    left_out |= set() if thermal else {"heat transfer", "surroundings"}
-    known["resistance"] = replace(known["resistance"], width=known["resistance"].width / capacity)
+    # Without temperatures, resistance within the cell and outside of it are one.
+    left_out |= set() if thermal else {"heat transfer", "surroundings", "lead resistance"}
+    for name in ("resistance", "lead resistance"):
+        known[name] = replace(known[name], width=known[name].width / capacity)
     chosen = [known[name] for name in (names or known) if name not in left_out]
     chosen = [replace(item, width=(widths or {}).get(item.name, item.width)) for item in chosen]
     return CellPrior(

@@ -1,0 +1,247 @@
+"""Bench of a calibration's uncertainty: intervals of held-out curves, and known parameters found again.
+
+Measured (CELLTWIN_DATA): Samsung 30Q S001 fitted at 1C to 3C and predicted at 4C; S002 refitted from 1C alone, from
+S001's values and with S001's discrepancy, and predicted at 2C and 3C. Made: cells whose parameters are drawn from
+half their priors' spread and simulated with SPMe on the coarse mesh; every other one has an error that is correlated
+along its curves beside the sensor's noise. There, the search begins at the truth: intervals are judged, not optimisers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from celltwin.core import Array
+from celltwin.physics.calibration import CellDescription, CurveSource, MeasuredCurve, read_measured_set
+from tools.bench.figures import Figures
+
+if TYPE_CHECKING:
+    from celltwin.physics.calibration.calibrate import CalibrationResult
+    from celltwin.physics.calibration.cell_simulation import CellModel
+    from celltwin.physics.calibration.optimisers import Progress
+    from celltwin.physics.calibration.posterior import ParameterPosterior
+
+__all__ = ["count_recovered", "main", "measure_coverage"]
+
+SAMSUNG = CellDescription(name="Samsung 30Q", chemistry="NCA-graphite-SiOx", format="18650", capacity=3.0)
+MADE = CellDescription(name="made", chemistry="NMC-graphite-SiOx", format="21700", capacity=5.0)
+SISTER = (
+    "Electrode width [m]",
+    "Negative electrode initial stoichiometry",
+    "Positive electrode initial stoichiometry",
+    "Negative particle diffusivity [m2.s-1]",
+    "Positive particle diffusivity [m2.s-1]",
+    "Negative electrode exchange-current density [A.m-2]",
+    "Positive electrode exchange-current density [A.m-2]",
+    "Contact resistance [Ohm]",
+    "Total heat transfer coefficient [W.m-2.K-1]",
+)
+"""What differs between cells of one make, and the place in the chamber."""
+MADE_FREE = (
+    "Electrode width [m]",
+    "Negative particle diffusivity [m2.s-1]",
+    "Positive particle diffusivity [m2.s-1]",
+    "Negative electrode exchange-current density [A.m-2]",
+    "Positive electrode exchange-current density [A.m-2]",
+    "Electrolyte diffusivity factor",
+    "Contact resistance [Ohm]",
+    "Total heat transfer coefficient [W.m-2.K-1]",
+)
+LEVEL = 0.90
+VOLTAGE_ERROR, TEMPERATURE_ERROR = 4e-3, 0.2  # of made cells at 1C, growing with the rate [V], [K]
+LENGTH = 0.15  # correlation length of that error, as a share of the duration
+VOLTAGE_NOISE, TEMPERATURE_NOISE = 1e-3, 0.05  # [V], [K]
+CUT_OFF = 2.8  # where made discharges end [V]
+
+
+def measure_coverage(
+    figures: Figures, folder: Path, *, budget: int, seconds: float, simulations: int, checkpoint: Path | None
+) -> None:
+    """Add the coverage of intervals on held-out curves of the Samsung cells."""
+    from celltwin.physics.calibration.calibrate import CalibrationOptions, calibrate
+    from celltwin.physics.calibration.posterior import PosteriorOptions, posterior_of
+
+    first = read_measured_set(sorted((folder / "samsung_30q" / "S001").glob("*.csv")))
+    options = CalibrationOptions(curves=("1C", "2C", "3C"), budget=budget, seconds=seconds, threads=1)
+    kept = None if checkpoint is None else checkpoint / "S001"
+    result = calibrate(SAMSUNG, first, options, progress=_Report("S001"), checkpoint=kept)
+    _show_errors("S001", result)
+    method = PosteriorOptions(method="emulator" if simulations else "laplace", simulations=max(simulations, 1))
+    known = posterior_of(result, method, progress=_Report("S001"))
+    _add_coverage(figures, "S001", known, [first.curve(name) for name in ("1C", "2C", "3C", "4C")])
+    second = read_measured_set(sorted((folder / "samsung_30q" / "S002").glob("*.csv"))).select("1C", "2C", "3C")
+    options = replace(
+        options, curves=("1C",), names=SISTER, start=result.values, spread_share=0.25, budget=max(budget // 3, 60)
+    )
+    kept = None if checkpoint is None else checkpoint / "S002"
+    refit = calibrate(SAMSUNG, second, options, base=result.base, progress=_Report("S002"), checkpoint=kept)
+    _show_errors("S002", refit)
+    borrowed = replace(method, discrepancy=known.discrepancy, simulations=max(simulations // 2, 1))
+    sister = posterior_of(refit, borrowed, progress=_Report("S002"))
+    _add_coverage(figures, "S002 from 1C", sister, [second.curve(name) for name in ("1C", "2C", "3C")])
+
+
+def count_recovered(figures: Figures, cells: int, seed: int = 0) -> None:
+    """Add the share of known parameters that lie in their 95 % intervals, over made cells."""
+    from celltwin.physics.calibration.base_sets import choose_base_set
+    from celltwin.physics.calibration.calibration_problem import CalibrationProblem
+    from celltwin.physics.calibration.cell_simulation import CellModel, ModelOptions
+    from celltwin.physics.calibration.optimisers import minimise
+    from celltwin.physics.calibration.parameter_space_cell import cell_parameter_space
+    from celltwin.physics.calibration.posterior import PosteriorOptions, posterior_at
+
+    model = CellModel(choose_base_set(MADE), ModelOptions(model="SPMe", threads=1))
+    space = cell_parameter_space(model.base, model="SPMe", names=MADE_FREE)
+    found: dict[bool, list[bool]] = {False: [], True: []}
+    sizes = []
+    for cell in range(cells):
+        random = np.random.default_rng([seed, cell])
+        truth = np.clip(space.start + 0.5 * space.spreads * random.standard_normal(space.size), 0.03, 0.97)
+        correlated = cell % 2 == 1
+        values = space.values(truth)
+        curves = [make_curve(model, values, rate, random, correlated=correlated) for rate in (0.5, 1.0, 2.0)]
+        problem = CalibrationProblem(curves, model, space)
+        best = minimise(problem, budget=60, start=truth, seed=seed)
+        posterior = posterior_at(problem, best.x, PosteriorOptions(method="laplace", leave_out=False, rounds=1))
+        inside = [
+            low <= values[name] <= high for name, (low, high) in zip(space.names, posterior.intervals, strict=True)
+        ]
+        found[correlated] += inside
+        sizes.append(float(np.median(list(posterior.determined.values()))))
+        words = "correlated error" if correlated else "noise alone"
+        print(f"made cell {cell}: {sum(inside)} of {len(inside)}, {words}", file=sys.stderr, flush=True)
+    for correlated, words in ((False, "noise alone"), (True, "correlated error")):
+        if found[correlated]:
+            share = 100.0 * float(np.mean(found[correlated]))
+            figures.add(f"made cells, {words}: in 95 % interval", share, "%", 90.0, at_least=True)
+    share = 100.0 * float(np.mean(found[False] + found[True]))
+    figures.add(f"{cells} made cells: in 95 % interval", share, "%", 90.0, at_least=True)
+    figures.add("made cells: median posterior over prior width", float(np.median(sizes)), "-")
+
+
+def make_curve(
+    model: CellModel, values: dict[str, float], rate: float, random: np.random.Generator, *, correlated: bool
+) -> MeasuredCurve:
+    """Return a simulated discharge with noise and, where asked for, an error that is correlated along it."""
+    from celltwin.physics.calibration.cell_simulation import CellSimulation
+
+    time = np.linspace(0.0, 1.1 * 3600.0 / rate, 400)
+    curve = _blank(f"{rate:g}C", time, rate * MADE.capacity)
+    found = CellSimulation(model, curve, np.arange(time.size)).solve(values)
+    kept = int(np.argmax(~(found.voltage > CUT_OFF))) if not bool(np.all(found.voltage > CUT_OFF)) else time.size
+    curve = _blank(curve.name, time[:kept], rate * MADE.capacity)
+    voltage = found.voltage[:kept] + VOLTAGE_NOISE * random.standard_normal(kept)
+    temperature = found.temperature[:kept] + TEMPERATURE_NOISE * random.standard_normal(kept)
+    if correlated:
+        voltage += VOLTAGE_ERROR * rate * _walk(curve.time, random)
+        begun = 1.0 - np.exp(-curve.time / (LENGTH * curve.time[-1]))  # a model's error needs time to warm a cell
+        temperature += TEMPERATURE_ERROR * rate * begun * _walk(curve.time, random)
+    temperature[0] = found.temperature[0]
+    return replace(curve, voltage=voltage, temperature=temperature)
+
+
+def _blank(name: str, time: Array, current: float) -> MeasuredCurve:
+    return MeasuredCurve(
+        name=name,
+        time=time,
+        current=np.where(time > 0.0, current, 0.0),
+        voltage=np.full(time.size, 3.7),
+        temperature=np.full(time.size, 298.15),
+        ambient_temperature=np.full(time.size, 298.15),
+        scored=np.ones(time.size, dtype=bool),
+        voltage_noise=VOLTAGE_NOISE,
+        temperature_noise=TEMPERATURE_NOISE,
+        source=CurveSource(path=f"made {name}", sha256=name, rows=time.size),
+    )
+
+
+def _walk(time: Array, random: np.random.Generator) -> Array:
+    """Return a sample of unit variance that is exponentially correlated, shape (n,)."""
+    share = time / time[-1]
+    keep = np.exp(-np.diff(share) / LENGTH)
+    draws = random.standard_normal(time.size)
+    walk = np.empty(time.size)
+    walk[0] = draws[0]
+    for row, kept in enumerate(keep):
+        walk[row + 1] = kept * walk[row] + np.sqrt(1.0 - kept**2) * draws[row + 1]
+    return walk
+
+
+def _show_errors(cell: str, result: CalibrationResult) -> None:
+    """Say on the standard error how good the fit is that intervals are put about."""
+    for one in result.figures:
+        words = f"V {one.voltage_mape:.3f} % ({1e3 * one.voltage_rmse:.1f} mV), T {one.temperature_mape:.3f} %"
+        print(f"{cell} {one.name}, {'held out' if one.held_out else 'fitted'}: {words}", file=sys.stderr, flush=True)
+
+
+def _add_coverage(figures: Figures, cell: str, posterior: ParameterPosterior, curves: Sequence[MeasuredCurve]) -> None:
+    from celltwin.physics.calibration.identifiability import describe_identifiability
+    from celltwin.physics.calibration.predictive import predict_curves
+
+    figures.add(f"{cell}: simulations for the posterior", posterior.evaluations, "")
+    share = float(np.mean([value < 0.8 for value in posterior.determined.values()]))
+    figures.add(f"{cell}: parameters that data narrow", 100.0 * share, "%")
+    for curve in predict_curves(posterior, curves, level=LEVEL, samples=32):
+        for quantity, one, unit in (("V", curve.voltage, 1e3), ("T", curve.temperature, 1.0)):
+            words = "held out" if curve.held_out else "fitted"
+            figures.add(f"{cell}, {curve.name} {quantity}, {words}: in 90 % interval", 100.0 * one.coverage, "%")
+            width = unit * float(np.median(0.5 * (one.high - one.low)))
+            error = unit * float(np.sqrt(np.nanmean((one.measured - one.mean) ** 2)))
+            figures.add("  median half width", width, "mV" if unit > 1.0 else "K")
+            figures.add("  root mean square error", error, "mV" if unit > 1.0 else "K")
+    for sentence in (*describe_identifiability(posterior), *posterior.warnings):
+        print(f"{cell}: {sentence}", file=sys.stderr, flush=True)
+
+
+class _Report:
+    """Prints a line now and then."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.last = name, float("-inf")
+
+    def __call__(self, step: Progress) -> None:
+        if time.monotonic() - self.last > 15.0:
+            self.last = time.monotonic()
+            print(f"{self.name}: {step.stage}, {step.evaluations} evaluations", file=sys.stderr, flush=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the bench as a command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file too")
+    parser.add_argument("--cells", type=int, default=20, help="made cells; 0 leaves them out")
+    parser.add_argument("--no-measured", action="store_true", help="leave measured cells out")
+    parser.add_argument("--budget", type=int, default=600, help="evaluations of the calibration of S001")
+    parser.add_argument("--seconds", type=float, default=600.0, help="time for each calibration")
+    parser.add_argument("--simulations", type=int, default=240, help="that train the emulator; 0 for Laplace")
+    parser.add_argument("--checkpoint", type=Path, metavar="FOLDER", help="keep calibrations, and go on from them")
+    options = parser.parse_args(arguments)
+    figures = Figures("calibrate-uncertainty")
+    data = os.environ.get("CELLTWIN_DATA")
+    if not options.no_measured and data and (Path(data) / "samsung_30q").is_dir():
+        measure_coverage(
+            figures,
+            Path(data),
+            budget=options.budget,
+            seconds=options.seconds,
+            simulations=options.simulations,
+            checkpoint=options.checkpoint,
+        )
+    if options.cells:
+        count_recovered(figures, options.cells)
+    figures.show()
+    if options.json is not None:
+        figures.write(options.json)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -76,9 +76,9 @@ LAW_INPUTS = (
 class ShapeCorrections:
     """Smooth corrections of a set's laws over stoichiometry.
 
-    Open-circuit potentials and entropic changes get sums of Gaussians with evenly spaced centres, whose width is 0.6
-    of their distance, so that coefficients of one sign give a nearly straight line. The logarithm of a diffusivity
-    gets Legendre polynomials from the first order up, over the whole of stoichiometry.
+    Open-circuit potentials and entropic changes get sums of Gaussians whose width is 0.6 of the distance between
+    centres, so that coefficients of one sign give a nearly straight line. The logarithm of a diffusivity gets Legendre
+    polynomials from the first order up, over the whole of stoichiometry.
 
     Attributes
     ----------
@@ -117,8 +117,8 @@ class ShapeCorrections:
             for name, polynomial in zip(self.names(field), _LEGENDRE, strict=False):
                 total = total + coefficients[name] * polynomial(at)
             return total
-        width = 0.6 * (shape[1] - shape[0]) if len(shape) > 1 else 0.15
-        for name, centre in zip(self.names(field), shape, strict=True):
+        widths = 0.6 * np.gradient(np.array(shape)) if len(shape) > 1 else np.full(len(shape), 0.15)
+        for name, centre, width in zip(self.names(field), shape, widths.tolist(), strict=True):
             total = total + coefficients[name] * np.exp(-(((stoichiometry - centre) / width) ** 2))
         return total
 

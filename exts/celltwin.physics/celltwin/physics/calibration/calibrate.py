@@ -222,10 +222,13 @@ def calibrate(
     fixed = {name: value for name, value in options.start.items() if name in coarse.input_names}
     stages = _Stages(options, begun, progress, checkpoint, _fingerprint(options, curves, wide, base))
     finer = CalibrationProblem(curves, fine, wide, fixed, options.cost)
-    position = space.start
+    warm = bool(options.start)  # a sister's values: nothing is gained by leaving them for another model's best
+    if warm and widened:
+        wide = wide.with_starts(options.start)
+    position = wide.start if warm else space.start
     models = {"SPMe": quick, "coarse mesh": coarse} if options.model == "DFN" else {"coarse mesh": coarse}
     for name, model in models.items():
-        first = name == next(iter(models))
+        first = name == next(iter(models)) and not warm
         problem = CalibrationProblem(curves, model, space if first else wide, fixed, options.cost)
         if first:
             position = stages.run(name, problem, position, share=0.15)

@@ -130,31 +130,32 @@ _STANDARD_FIXED = (
 
 
 def cell_shapes(base: BaseSet) -> ShapeCorrections:
-    """Return the corrections for a cell: bumps 0.08 apart over the positive electrode's way, some at the knee.
+    """Return the corrections for a cell: bumps 0.05 apart over the positive electrode's way, denser at the knee.
 
     Parameters
     ----------
     base : BaseSet
         Its balance says where the positive electrode's way begins.
     """
-    begin = 0.08 * np.floor(base.numbers["Positive electrode initial stoichiometry"] / 0.08)
-    centres = tuple(round(float(at), 3) for at in np.arange(max(begin, 0.0), 1.01, 0.08))
+    begin = 0.05 * np.floor(base.numbers["Positive electrode initial stoichiometry"] / 0.05)
+    centres = tuple(round(float(at), 3) for at in np.arange(max(begin, 0.0), 1.01, 0.05))
     return ShapeCorrections(
-        open_circuit_negative=(0.02, 0.10, 0.18, 0.26),
+        open_circuit_negative=(0.02, 0.08, 0.14, 0.20, 0.26, 0.32, 0.40, 0.48, 0.56, 0.64, 0.72, 0.80),
         open_circuit_positive=centres,
         entropic_positive=tuple(round(float(at), 3) for at in np.arange(max(begin, 0.0), 1.07, 0.12)),
+        entropic_negative=(0.05, 0.20, 0.35, 0.50, 0.65, 0.80),
         diffusivity_negative=3,
         diffusivity_positive=4,
     )
 
 
 _SHAPE_SPREADS = {
-    "open_circuit_negative": ("V", 0.015, 0.08),
-    "open_circuit_positive": ("V", 0.015, 0.08),
-    "diffusivity_negative": ("-", 0.7, 3.0),
-    "diffusivity_positive": ("-", 0.7, 3.0),
-    "entropic_negative": ("V/K", 1e-4, 5e-4),
-    "entropic_positive": ("V/K", 1e-4, 5e-4),
+    "open_circuit_negative": ("V", 0.03, 0.12),
+    "open_circuit_positive": ("V", 0.025, 0.12),
+    "diffusivity_negative": ("-", 1.0, 4.0),
+    "diffusivity_positive": ("-", 1.0, 4.0),
+    "entropic_negative": ("V/K", 2.5e-4, 8e-4),
+    "entropic_positive": ("V/K", 2.5e-4, 8e-4),
 }
 
 

@@ -255,9 +255,9 @@ def minimise(
     ModelError
         If the method is unknown, the budget not above 0, or the checkpoint is of another problem.
     """
-    from . import optimisers_cma, optimisers_least_squares
+    from . import optimisers_bayesian, optimisers_cma, optimisers_least_squares
 
-    for module in (optimisers_least_squares, optimisers_cma):
+    for module in (optimisers_least_squares, optimisers_cma, optimisers_bayesian):
         for name, found in module.METHODS.items():
             METHODS.setdefault(name, found)
     if method not in METHODS:

@@ -21,9 +21,10 @@ import numpy as np
 
 from celltwin.core import PackSpec
 from celltwin.physics import load_cell_parameters
+from tools.bench.environment import BenchEnvironmentError, prepare_environment
 from tools.bench.figures import Figures
 from tools.bench.pack_kernels import StepProfile, profile_step
-from tools.bench.pack_liionpack import BenchEnvironmentError, LiionpackTiming, prepare_environment, time_liionpack
+from tools.bench.pack_liionpack import LiionpackTiming, time_liionpack
 from tools.bench.pack_plots import plot_scaling
 from tools.bench.pack_speed import (
     SizeTiming,
@@ -194,7 +195,7 @@ def _measure_reference(figures: Figures, spec: PackSpec, windows: int) -> tuple[
 
 
 def _measure_liionpack(figures: Figures, spec: PackSpec, rate: float) -> LiionpackTiming:
-    python = prepare_environment()
+    python = prepare_environment("liionpack")
     parameters = load_cell_parameters(spec.cell.parameter_set)
     variation = reference_variation(spec, soc=0.9)
     fastest = None

@@ -1,13 +1,10 @@
-"""liionpack on the same pack, in an environment of its own that is made when it is first needed."""
+"""liionpack on the same pack, in an environment of its own."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import shutil
 import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,21 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from celltwin.core import Array, CelltwinError, PackSpec
+from celltwin.core import Array, PackSpec
 from celltwin.physics import CellParameters, PackVariation, open_circuit_voltage
+from tools.bench.environment import FOLDER, BenchEnvironmentError
 
-__all__ = ["BenchEnvironmentError", "LiionpackTiming", "prepare_environment", "time_liionpack"]
+__all__ = ["LiionpackTiming", "time_liionpack"]
 
-HERE = Path(__file__).resolve().parent
-REQUIREMENTS = HERE / "environments" / "liionpack.txt"
-SCRIPT = HERE / "environments" / "time_liionpack.py"
-UV_IN_USE = HERE.parents[1] / ".cache" / "uv-in-use"
+SCRIPT = FOLDER / "time_liionpack.py"
 PATIENCE = 1800.0  # for one run of liionpack [s]
 LEAST_RESISTANCE = 1e-6  # of a busbar in liionpack's circuit, which needs one [ohm]
-
-
-class BenchEnvironmentError(CelltwinError):
-    """The environment of liionpack cannot be made or does not work."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -72,47 +63,6 @@ class LiionpackTiming:
     def rate(self) -> float:
         """Cell-steps a second."""
         return self.n_cells / self.step
-
-
-def prepare_environment(folder: Path | None = None) -> Path:
-    """Return the Python of liionpack's environment; make the environment where it does not exist yet.
-
-    Parameters
-    ----------
-    folder : Path, optional
-        Where environments are kept; ``CELLTWIN_CACHE``, else ``~/.cache/celltwin``, where absent.
-
-    Raises
-    ------
-    BenchEnvironmentError
-        If it cannot be made: no package registry in reach, no space.
-    """
-    mark = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:12]
-    place = (folder or _cache_folder() / "environments") / f"liionpack-{mark}"
-    python = place / "bin" / "python"
-    ready = place / "celltwin-ready"
-    if ready.exists() and os.access(python, os.X_OK):
-        return python
-    try:
-        shutil.rmtree(place, ignore_errors=True)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        for command in _install_commands(place, python):
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
-                raise BenchEnvironmentError(
-                    f"liionpack cannot be installed: {' '.join(last) or f'exit code {done.returncode}'}",
-                    where=str(place),
-                    remedy="Make a package registry reachable, or run the bench with --no-liionpack",
-                )
-        ready.touch()
-    except OSError as error:
-        raise BenchEnvironmentError(
-            f"liionpack cannot be installed: {error}",
-            where=str(place),
-            remedy="Point CELLTWIN_CACHE at a folder with 1 GB of space, or run the bench with --no-liionpack",
-        ) from error
-    return python
 
 
 def time_liionpack(
@@ -212,23 +162,6 @@ def _run_script(python: Path, request: dict[str, Any]) -> dict[str, Any]:
             )
         answer: dict[str, Any] = json.loads(answered.read_text(encoding="utf-8"))
     return answer
-
-
-def _install_commands(place: Path, python: Path) -> list[list[str]]:
-    """Return what makes the environment: uv's commands where there is uv, else those of Python alone."""
-    uv = str(UV_IN_USE) if os.access(UV_IN_USE, os.X_OK) else shutil.which("uv")
-    if uv is not None:
-        return [
-            [uv, "venv", "--quiet", "--python", sys.executable, str(place)],
-            [uv, "pip", "install", "--quiet", "--python", str(python), "--require-hashes", "-r", str(REQUIREMENTS)],
-        ]
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    return [[sys.executable, "-m", "venv", str(place)], [*pip, "--require-hashes", "-r", str(REQUIREMENTS)]]
-
-
-def _cache_folder() -> Path:
-    named = os.environ.get("CELLTWIN_CACHE")
-    return Path(named) if named else Path.home() / ".cache" / "celltwin"
 
 
 def _between(empty: float, full: float, soc: float) -> float:

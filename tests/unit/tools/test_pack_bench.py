@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tools.bench import pack_liionpack
+from tools.bench import environment
+from tools.bench.environment import BenchEnvironmentError, prepare_environment
 from tools.bench.pack_kernels import KernelTime, StepProfile, profile_step
-from tools.bench.pack_liionpack import BenchEnvironmentError, LiionpackTiming, prepare_environment
+from tools.bench.pack_liionpack import LiionpackTiming
 from tools.bench.pack_plots import plot_scaling
 from tools.bench.pack_speed import (
     SizeTiming,
@@ -66,36 +66,39 @@ def test_the_limit_follows_from_bytes_and_launches(seconds, moved, launch, limit
 
 
 def test_liionpack_that_cannot_be_installed_is_refused_in_one_line(tmp_path, monkeypatch):
-    missing = tmp_path / "requirements.txt"
+    missing = tmp_path / "liionpack.txt"
     missing.write_text("celltwin-no-such-package==0.0.1 --hash=sha256:" + "0" * 64 + "\n")
-    monkeypatch.setattr(pack_liionpack, "REQUIREMENTS", missing)
+    monkeypatch.setattr(environment, "FOLDER", tmp_path)
     monkeypatch.setenv("UV_OFFLINE", "1")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
 
     with pytest.raises(BenchEnvironmentError, match=r"liionpack cannot be installed: .*--no-liionpack") as caught:
-        prepare_environment(tmp_path)
+        prepare_environment("liionpack", tmp_path)
 
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.rglob("celltwin-ready"))
 
 
 def test_an_environment_that_is_ready_is_used_as_it_is(tmp_path, monkeypatch):
-    def install(place, python):
+    def install(place, python, requirements):
         return [["mkdir", "-p", str(python.parent)], ["ln", "-s", sys.executable, str(python)]]
 
-    monkeypatch.setattr(pack_liionpack, "_install_commands", install)
-    first = prepare_environment(tmp_path)
-    monkeypatch.setattr(pack_liionpack, "_install_commands", lambda place, python: pytest.fail("made again"))
+    monkeypatch.setattr(environment, "_install_commands", install)
+    first = prepare_environment("liionpack", tmp_path)
+    monkeypatch.setattr(environment, "_install_commands", lambda *arguments: pytest.fail("made again"))
 
-    assert prepare_environment(tmp_path) == first
+    assert prepare_environment("liionpack", tmp_path) == first
 
 
-def test_requirements_are_pinned_by_hash_without_a_registry():
-    text = Path(pack_liionpack.REQUIREMENTS).read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    ("name", "versions"),
+    [("liionpack", ("liionpack==0.4.0", "pybamm==25.1.1")), ("pybop", ("pybop==26.3", "pybamm==26.10.1.1"))],
+)
+def test_requirements_are_pinned_by_hash_without_a_registry(name, versions):
+    text = (environment.FOLDER / f"{name}.txt").read_text(encoding="utf-8")
 
     assert "://" not in text
-    assert "liionpack==0.4.0" in text
-    assert "pybamm==25.1.1" in text
+    assert all(version in text for version in versions)
     pinned = [line for line in text.splitlines() if line and line[0].isalpha()]
     assert all("==" in line for line in pinned)
     assert text.count("--hash=sha256:") >= len(pinned)

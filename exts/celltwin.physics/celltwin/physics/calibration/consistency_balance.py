@@ -33,6 +33,8 @@ class BalanceLimits:
         Change of all lithium over a curve [%].
     capacity : tuple of float
         Capacity at rest against the described one [%].
+    voltage : tuple of float
+        How far the open-circuit voltage stays from the cell's limits [mV].
     negative_to_positive : tuple of float
         Ratio of the electrodes' capacities: below the first refused; up to the second passed; up to the third flagged.
     heat : tuple of float
@@ -46,6 +48,7 @@ class BalanceLimits:
     charge: tuple[float, float] = (0.3, 2.0)
     lithium: tuple[float, float] = (1e-3, 0.1)
     capacity: tuple[float, float] = (10.0, 30.0)
+    voltage: tuple[float, float] = (50.0, 500.0)
     negative_to_positive: tuple[float, float, float] = (1.0, 1.45, 2.5)
     heat: tuple[float, float] = (1.0, 5.0)
     mixing: tuple[float, float] = (25.0, 60.0)
@@ -75,6 +78,9 @@ def check_capacity(
     outcome = CheckOutcome.PASSED
     if not low < ratio <= usual:
         outcome = CheckOutcome.FLAGGED if low < ratio <= high else CheckOutcome.REFUSED
+    short = 1e3 * max(
+        description.upper_voltage - limits.highest_voltage, limits.lowest_voltage - description.lower_voltage, 0.0
+    )
     cyclable = 100.0 * (1.0 - limits.lithium / limits.capacity)
     return (
         ConsistencyCheck(
@@ -103,6 +109,19 @@ def check_capacity(
             message=f"the negative electrode takes {ratio:.2f} times the lithium of a full charge; cells are built "
             f"with {low:g} to {usual:g}"
             + ("" if ratio > low else ": lithium would plate, so the electrodes' balance is wrong"),
+        ),
+        ConsistencyCheck(
+            name="voltage limits at rest",
+            outcome=judge(short, *allowed.voltage),
+            value=short,
+            limit=allowed.voltage[0],
+            unit="mV",
+            message=f"the open-circuit voltage runs from {limits.highest_voltage:.3f} to {limits.lowest_voltage:.3f} V"
+            + (
+                ", where an electrode is exhausted: the cell's limits are not reached"
+                if short > allowed.voltage[0]
+                else ""
+            ),
         ),
         ConsistencyCheck(
             name="cyclable lithium",

@@ -149,7 +149,7 @@ def draw_parameters(parameters: Sequence[Mapping[str, Any]]) -> str:
         axes.set_ylim(len(parameters) - 0.4, -0.6)
         axes.set_xlim(-0.02, 1.02)
         axes.set_xticks([0.0, 0.5, 1.0], ["lower bound", "middle", "upper bound"])
-        axes.set_xlabel("Place between physical bounds, on the scale of the search (logarithmic where bounds are)")
+        axes.set_xlabel("Place between physical bounds, on the scale of the search")
         axes.grid(visible=False, axis="y")
         axes.legend(fontsize=8, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0))
         return svg_text(figure)

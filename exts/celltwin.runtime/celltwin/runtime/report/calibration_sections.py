@@ -213,16 +213,28 @@ def _parameters(evidence: CalibrationEvidence) -> Section:
         remarks = ["at a bound"] if item["at_bound"] else []
         if not item.get("determined", True):
             remarks.append("the data say little beyond the prior")
+        if _outside(item):
+            remarks.append("calibrated value outside its interval")
         rows.append((*row, "; ".join(remarks)))
     texts = [*summary["identifiability"]] or ["The uncertainty of the parameters was not asked for."]
     if known:
         texts.insert(0, f"Intervals: {summary['uncertainty_method']}.")
+    if any(_outside(item) for item in summary["parameters"]):
+        texts.append(
+            "Where a calibrated value lies outside its interval, the least squares follow errors of the model that the "
+            "posterior, which knows residuals along a curve to be correlated, does not trust."
+        )
     return Section(
         "Parameters",
         texts=tuple(texts),
         pictures=(Picture("", svg=draw_parameters(summary["parameters"])),),
         tables=(Table(tuple(heads), tuple(rows)),),
     )
+
+
+def _outside(item: dict[str, Any]) -> bool:
+    interval = item.get("interval_95")
+    return bool(interval) and None not in interval and not interval[0] <= item["value"] <= interval[1]
 
 
 def _correlations(evidence: CalibrationEvidence) -> Section | None:

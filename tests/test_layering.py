@@ -37,6 +37,7 @@ HEAVY = {
 }
 # Where the name that is imported is not the name that is installed.
 INSTALLED_AS = {
+    "SALib": "salib",
     "PIL": "pillow",
     "physicsnemo": "nvidia-physicsnemo",
     "pxr": "usd-core",

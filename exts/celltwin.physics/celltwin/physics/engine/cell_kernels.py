@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from .cell_laws import FARADAY, GAS_CONSTANT, make_cell_laws, make_cell_structure
+from .cell_laws import FARADAY, GAS_CONSTANT, LAST_LITHIUM, make_cell_laws, make_cell_structure
 from .lanes import Lanes
 
 __all__ = ["LINEAR_ROWS", "CellKernels", "make_cell_kernels"]
@@ -36,9 +36,7 @@ LINEAR_ROWS = (
     "salt_end",  # concentration at the positive current collector over c_e,0, without current [-]
     "salt_end_slope",
 )
-# A discharge ends here: over the last of lithium, of room for it, and of salt the voltage falls by volts, so that an
-# exhausted cell carries what still reaches its surfaces and no more.
-_EXHAUSTION, _LAST_LITHIUM, _LAST_SALT = 10.0, 1e-3, 0.02  # [V], stoichiometry [-], over c_e,0 [-]
+_LAST_SALT = 0.02  # over c_e,0: the last of it takes the voltage of an exhausted cell away [-]
 _LEAST_SHAPE = -4.0  # of salt_shape, for currents that no cell can carry
 
 
@@ -97,7 +95,7 @@ def make_cell_kernels(
     share_negative, share_positive = real(1.0 / n_n), real(1.0 / n_p)
     thermal_voltage = real(GAS_CONSTANT / FARADAY)
     faraday = real(FARADAY)
-    exhaustion, inverse_lithium, inverse_salt = real(_EXHAUSTION), real(1.0 / _LAST_LITHIUM), real(1.0 / _LAST_SALT)
+    inverse_lithium, inverse_salt = real(1.0 / LAST_LITHIUM), real(1.0 / _LAST_SALT)
     least_shape = real(_LEAST_SHAPE)
     laws = make_cell_laws(
         lanes,
@@ -105,22 +103,19 @@ def make_cell_kernels(
         constant_transference=constant_transference,
         constant_exchange=constant_exchange,
         square_root_kinetics=square_root_kinetics,
+        heat_of_mixing=heat_of_mixing,
     )
     warmth, temperature_factor, coefficient = laws.warmth, laws.temperature_factor, laws.coefficient
     polynomial, property_at, potential = laws.polynomial, laws.property_at, laws.potential
     exchange_n, exchange_p = laws.exchange_negative, laws.exchange_positive
     inverse_sinh, log_ratio, kinetic_power = laws.inverse_sinh, laws.log_ratio, laws.kinetic_power
     diffusivity_n, diffusivity_p = laws.diffusivity_negative, laws.diffusivity_positive
-    transference = laws.transference
-
-    @wp.func
-    def exhausted(left: vector, slope: vector, inverse_last: real):
-        # what the last of something takes from the voltage: cubic from 1 of it to 0, straight on below; and its slope
-        lack = wp.max(vector(one) - left * inverse_last, vector())
-        held = wp.min(lack, vector(one))
-        square = wp.cw_mul(held, held) * real(3.0)
-        loss = wp.cw_mul(square, lack) - wp.cw_mul(wp.cw_mul(held, held), held) * real(2.0)
-        return loss * exhaustion, wp.cw_mul(square, slope) * (exhaustion * inverse_last)
+    transference, exhausted, released, draw_tangent = (
+        laws.transference,
+        laws.exhausted,
+        laws.released,
+        laws.draw_tangent,
+    )
 
     @wp.func
     def voltage_tangent(
@@ -170,46 +165,16 @@ def make_cell_kernels(
             - linear[14, bundle]
         )
         salt_end = linear[15, bundle] + wp.cw_mul(linear[16, bundle], current)
-        loss_n, rise_n = exhausted(s_n, linear[1, bundle], inverse_lithium)
-        loss_p, rise_p = exhausted(vector(one) - s_p, -linear[3, bundle], inverse_lithium)
-        loss_c, rise_c = exhausted(salt_end, linear[16, bundle], inverse_salt)
+        loss_n, steep_loss_n = exhausted(s_n, inverse_lithium)
+        loss_p, steep_loss_p = exhausted(vector(one) - s_p, inverse_lithium)
+        loss_c, steep_loss_c = exhausted(salt_end, inverse_salt)
         voltage = voltage - (loss_n + loss_p + loss_c)
-        slope = slope + (rise_n + rise_p + rise_c)
+        slope = slope + (
+            wp.cw_mul(steep_loss_n, linear[1, bundle])
+            - wp.cw_mul(steep_loss_p, linear[3, bundle])
+            + wp.cw_mul(steep_loss_c, linear[16, bundle])
+        )
         return voltage, slope
-
-    @wp.func
-    def draw_tangent(
-        bundle: int,
-        voltage: vector,
-        slope: vector,
-        current: vector,
-        shunt: vector,
-        connection: vector,
-        connected: vector,
-        source: wp.array(dtype=vector),
-        inner: wp.array(dtype=vector),
-        conductance: wp.array(dtype=vector),
-    ):
-        # Thevenin source and resistance at the cell's own ends, with its shunt; conductance of the whole branch
-        resistance = wp.max(-slope, vector(real(1e-7)))
-        beside = vector(one) + wp.cw_mul(resistance, shunt)
-        source[bundle] = wp.cw_div(voltage + wp.cw_mul(resistance, current), beside)
-        inner_resistance = wp.cw_div(resistance, beside)
-        inner[bundle] = inner_resistance
-        conductance[bundle] = wp.cw_div(connected, inner_resistance + connection)
-
-    @wp.func
-    def released_never(table: wp.array2d(dtype=real), old: vector, new: vector, temperature: vector, warming: vector):
-        return vector()
-
-    @wp.func
-    def released_enthalpy(
-        table: wp.array2d(dtype=real), old: vector, new: vector, temperature: vector, warming: vector
-    ):
-        u, du, entropy = potential(table, (old + new) * half, warming)
-        return wp.cw_mul(u - wp.cw_mul(temperature, entropy), new - old)
-
-    released = released_enthalpy if heat_of_mixing else released_never
 
     @wp.func
     def power_at_surface(

@@ -70,6 +70,7 @@ def make_porous_kernels(
         constant_exchange=constant_exchange,
         constant_transference=constant_transference,
         square_root_kinetics=square_root_kinetics,
+        heat_of_mixing=heat_of_mixing,
     )
     warmth, temperature_factor, coefficient = laws.warmth, laws.temperature_factor, laws.coefficient
     polynomial, property_at = laws.polynomial, laws.property_at
@@ -349,5 +350,5 @@ def make_porous_kernels(
             + wp.cw_mul(wp.cw_mul(branch_current[b], branch_current[b]), connection[b])
         )
 
-    newton = make_newton_kernel(lanes, porous_laws)
+    newton = make_newton_kernel(lanes, laws, porous_laws)
     return PorousElectrodeKernels(prepare=prepare, linearise=newton, finish=finish)

@@ -5,16 +5,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from .cell_laws import FARADAY, GAS_CONSTANT, CellLaws, make_cell_structure
+from .cell_laws import FARADAY, GAS_CONSTANT, LAST_LITHIUM, CellLaws, make_cell_structure
 from .lanes import Lanes
 from .shared_porous_cell import make_porous_structure
 
 __all__ = ["LEAST_SALT", "PorousLaws", "make_porous_laws"]
 
 LEAST_SALT = 1e-6  # that kinetics and potentials see, over c_e,0 [-]
-# Where the last lithium, or the last room for it, is drawn from a surface, the potential there changes by this much: a
-# volume carries what still reaches its particles and no more.
-_EXHAUSTION, _LAST_LITHIUM = 10.0, 1e-3  # [V], stoichiometry [-]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,15 +28,12 @@ class PorousLaws:
         Puts reactions into particles, and sums up what the electrode is.
     chemical_power : function
         What the reactions of both electrodes release.
-    draw_tangent : function
-        Source and resistance that a cell is for the circuit.
     """
 
     eliminate_particles: Any
     relate_potential: Any
     settle_electrode: Any
     chemical_power: Any
-    draw_tangent: Any
 
 
 @lru_cache(maxsize=16)
@@ -58,7 +52,7 @@ def make_porous_laws(lanes: Lanes, laws: CellLaws, *, shells: int, heat_of_mixin
     diffusivity_n, diffusivity_p = laws.diffusivity_negative, laws.diffusivity_positive
     twice_thermal_voltage = real(2.0 * GAS_CONSTANT / FARADAY)
     least_salt = real(LEAST_SALT)
-    exhaustion, inverse_last = real(_EXHAUSTION), real(1.0 / _LAST_LITHIUM)
+    exhausted, released, inverse_last = laws.exhausted, laws.released, real(1.0 / LAST_LITHIUM)
 
     @wp.func
     def diffusivity(shared: shared_type, positive: int, factor: vector, here: vector, there: vector):
@@ -120,15 +114,6 @@ def make_porous_laws(lanes: Lanes, laws: CellLaws, *, shells: int, heat_of_mixin
             slope[v, b] = upper[row + last, b] + edge
 
     @wp.func
-    def exhausted(left: vector):
-        # cubic from 1 of what is the last to 0, straight on below; and its slope, falling with what is left
-        lack = wp.max(vector(one) - left * inverse_last, vector())
-        held = wp.min(lack, vector(one))
-        square = wp.cw_mul(held, held) * real(3.0)
-        loss = wp.cw_mul(square, lack) - wp.cw_mul(wp.cw_mul(held, held), held) * real(2.0)
-        return loss * exhaustion, square * (exhaustion * inverse_last)
-
-    @wp.func
     def relate_potential(
         shared: shared_type,
         positive: int,
@@ -161,24 +146,11 @@ def make_porous_laws(lanes: Lanes, laws: CellLaws, *, shells: int, heat_of_mixin
         steep = wp.cw_div(thermal, sqrt(wp.cw_mul(x, x) + vector(one)))
         by_reaction = wp.cw_mul(steep, per - wp.cw_mul(wp.cw_mul(x, dj0), slope))
         by_salt = wp.cw_div(wp.cw_mul(steep, x), salt) * (-exponent * sign)
-        empty, empty_slope = exhausted(s)
-        full, full_slope = exhausted(vector(one) - s)
+        empty, empty_slope = exhausted(s, inverse_last)
+        full, full_slope = exhausted(vector(one) - s, inverse_last)
         value = u + empty - full + eta * sign + wp.cw_mul(film, reaction)
         steepness = wp.cw_mul(du - empty_slope - full_slope, slope)
         return value, steepness + by_reaction * sign + film, by_salt, u, entropy
-
-    @wp.func
-    def released_never(table: wp.array2d(dtype=real), old: vector, new: vector, temperature: vector, warming: vector):
-        return vector()
-
-    @wp.func
-    def released_enthalpy(
-        table: wp.array2d(dtype=real), old: vector, new: vector, temperature: vector, warming: vector
-    ):
-        u, du, entropy = potential(table, (old + new) * half, warming)
-        return wp.cw_mul(u - wp.cw_mul(temperature, entropy), new - old)
-
-    released = released_enthalpy if heat_of_mixing else released_never
 
     @wp.func
     def settle_electrode(
@@ -304,31 +276,9 @@ def make_porous_laws(lanes: Lanes, laws: CellLaws, *, shells: int, heat_of_mixin
         profiles = wp.cw_mul(charge_n, released_n) + wp.cw_mul(charge_p, released_p)
         return profiles * (one / step) + wp.cw_mul(side, resting_n)
 
-    @wp.func
-    def draw_tangent(
-        b: int,
-        voltage: vector,
-        slope: vector,
-        current: vector,
-        shunt: vector,
-        connection: vector,
-        connected: vector,
-        source: wp.array(dtype=vector),
-        inner: wp.array(dtype=vector),
-        conductance: wp.array(dtype=vector),
-    ):
-        # Thevenin source and resistance at the cell's own ends, with its shunt; conductance of the whole branch
-        resistance = wp.max(-slope, vector(real(1e-7)))
-        beside = vector(one) + wp.cw_mul(resistance, shunt)
-        source[b] = wp.cw_div(voltage + wp.cw_mul(resistance, current), beside)
-        inner_resistance = wp.cw_div(resistance, beside)
-        inner[b] = inner_resistance
-        conductance[b] = wp.cw_div(connected, inner_resistance + connection)
-
     return PorousLaws(
         eliminate_particles=eliminate_particles,
         relate_potential=relate_potential,
         settle_electrode=settle_electrode,
         chemical_power=power_of_profiles if heat_of_mixing else power_at_surface,
-        draw_tangent=draw_tangent,
     )

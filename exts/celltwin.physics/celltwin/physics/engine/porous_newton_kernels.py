@@ -7,7 +7,7 @@ system of blocks of two by two along the cell. It is solved for two right sides,
 # Warp reads the annotations of kernels as values: no postponed annotations here.
 from typing import Any
 
-from .cell_laws import FARADAY, GAS_CONSTANT, make_cell_structure
+from .cell_laws import FARADAY, GAS_CONSTANT, CellLaws, make_cell_structure
 from .lanes import Lanes
 from .porous_electrode_laws import LEAST_SALT, PorousLaws
 from .shared_porous_cell import make_porous_structure
@@ -15,8 +15,8 @@ from .shared_porous_cell import make_porous_structure
 __all__ = ["make_newton_kernel"]
 
 
-def make_newton_kernel(lanes: Lanes, laws: PorousLaws) -> Any:
-    """Return the kernel for bundles, with the laws of an electrode."""
+def make_newton_kernel(lanes: Lanes, cell: CellLaws, electrode: PorousLaws) -> Any:
+    """Return the kernel for bundles, with the laws of a cell and of an electrode."""
     import warp as wp
 
     real, vector, log = lanes.real, lanes.vector, lanes.log
@@ -24,7 +24,7 @@ def make_newton_kernel(lanes: Lanes, laws: PorousLaws) -> Any:
     one, half, third, sixth = real(1.0), real(0.5), real(1.0 / 3.0), real(1.0 / 6.0)
     twice_thermal_voltage = real(2.0 * GAS_CONSTANT / FARADAY)
     least_salt = real(LEAST_SALT)
-    relate, draw = laws.relate_potential, laws.draw_tangent
+    relate, draw = electrode.relate_potential, cell.draw_tangent
 
     @wp.kernel(module="unique", module_options=lanes.module_options)
     def linearise(

@@ -3,6 +3,15 @@
 from .base_sets import BASE_SETS, BaseSet, choose_base_set
 from .base_sets_laws import ShapeCorrections
 from .calibrate import CalibrationOptions, CalibrationResult, calibrate
+from .calibrated_set import (
+    ParameterUncertainty,
+    build_calibrated_set,
+    calibrated_values,
+    read_calibrated_set,
+    write_calibrated_set,
+)
+from .calibrated_set_check import check_written_set
+from .calibrated_set_uncertainty import uncertainty_of
 from .calibration_figures import CurveFigures, score_curve, score_curves, simulate_curve
 from .calibration_problem import CalibrationProblem, CostOptions
 from .cell_description import (
@@ -14,8 +23,13 @@ from .cell_description import (
     parse_cell_description,
 )
 from .cell_simulation import CellModel, CellSimulation, ModelOptions, SimulatedCurve
+from .consistency import CalibrationAudit, audit_calibration
+from .consistency_balance import BalanceLimits
+from .consistency_check import CheckOutcome, ConsistencyCheck
+from .consistency_flags import FitLimits
 from .curve_checks import check_curve, check_measured_set, require_usable
 from .curve_checks_finding import CurveFinding, FindingLevel
+from .identifiability import DeterminedCombination, describe_identifiability, determined_combinations
 from .measured_capacity import CapacitySpread, CellCapacities, capacity_spread, read_capacities
 from .measured_curve import CURVE_KINDS, CurveSource, MeasuredCurve, MeasuredSet, MeasurementError
 from .measured_readers import MEASURED_KINDS, list_cells, read_measured_set
@@ -24,6 +38,12 @@ from .measured_readers_records import OpenCircuitTable, read_lgm50_open_circuit
 from .optimisers import METHODS, OptimisationResult, Progress, minimise, register_method
 from .parameter_space import FreeParameter, ParameterSpace
 from .parameter_space_cell import cell_parameter_space, cell_shapes, physical_ranges, shape_parameter_space
+from .posterior import ParameterPosterior, PosteriorOptions, posterior_at, posterior_of
+from .posterior_discrepancy import Discrepancy, ParameterPrior
+from .predictive import PredictiveCurve, PredictiveInterval, predict_curves
+from .profile_likelihood import ProfileLikelihood, profile_likelihood
+from .provenance import build_provenance_card
+from .sensitivity import CurveSensitivity, sobol_sensitivity
 
 __all__ = [
     "BASE_SETS",
@@ -32,7 +52,9 @@ __all__ = [
     "CYLINDRICAL_FORMATS",
     "MEASURED_KINDS",
     "METHODS",
+    "BalanceLimits",
     "BaseSet",
+    "CalibrationAudit",
     "CalibrationOptions",
     "CalibrationProblem",
     "CalibrationResult",
@@ -41,13 +63,19 @@ __all__ = [
     "CellDescription",
     "CellModel",
     "CellSimulation",
+    "CheckOutcome",
     "ChemistryWindow",
     "ColumnRule",
+    "ConsistencyCheck",
     "CostOptions",
     "CurveFigures",
     "CurveFinding",
+    "CurveSensitivity",
     "CurveSource",
+    "DeterminedCombination",
+    "Discrepancy",
     "FindingLevel",
+    "FitLimits",
     "FreeParameter",
     "MeasuredCurve",
     "MeasuredSet",
@@ -55,18 +83,32 @@ __all__ = [
     "ModelOptions",
     "OpenCircuitTable",
     "OptimisationResult",
+    "ParameterPosterior",
+    "ParameterPrior",
     "ParameterSpace",
+    "ParameterUncertainty",
+    "PosteriorOptions",
+    "PredictiveCurve",
+    "PredictiveInterval",
+    "ProfileLikelihood",
     "Progress",
     "ShapeCorrections",
     "SimulatedCurve",
     "TableMapping",
+    "audit_calibration",
+    "build_calibrated_set",
+    "build_provenance_card",
     "calibrate",
+    "calibrated_values",
     "capacity_spread",
     "cell_parameter_space",
     "cell_shapes",
     "check_curve",
     "check_measured_set",
+    "check_written_set",
     "choose_base_set",
+    "describe_identifiability",
+    "determined_combinations",
     "list_cells",
     "load_cell_description",
     "load_mapping",
@@ -74,6 +116,11 @@ __all__ = [
     "parse_cell_description",
     "parse_mapping",
     "physical_ranges",
+    "posterior_at",
+    "posterior_of",
+    "predict_curves",
+    "profile_likelihood",
+    "read_calibrated_set",
     "read_capacities",
     "read_lgm50_open_circuit",
     "read_measured_set",
@@ -83,4 +130,7 @@ __all__ = [
     "score_curves",
     "shape_parameter_space",
     "simulate_curve",
+    "sobol_sensitivity",
+    "uncertainty_of",
+    "write_calibrated_set",
 ]

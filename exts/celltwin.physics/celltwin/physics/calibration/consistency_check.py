@@ -74,6 +74,9 @@ def join_checks(checks: Iterable[ConsistencyCheck]) -> tuple[ConsistencyCheck, .
         worst = max(group, key=lambda check: -1.0 if check.value is None else abs(check.value))
         curves = ", ".join(check.curve for check in group if check.curve)
         likewise = [check.curve for check in group if check is not worst and check.curve]
-        message = f"{worst.message} (likewise {', '.join(likewise)})" if likewise else worst.message
+        message = worst.message
+        if likewise:
+            named = "" if worst.curve in message else f"{worst.curve}: "
+            message = f"{named}{message} (likewise {', '.join(likewise)})"
         joined.append(replace(worst, curve=curves, message=message))
     return tuple(joined)

@@ -76,7 +76,7 @@ def check_data(result: CalibrationResult, measured: MeasuredSet) -> tuple[Consis
 
 def check_search(result: CalibrationResult, limits: FitLimits) -> tuple[ConsistencyCheck, ...]:
     """Return what the search says: parameters at their bounds, no convergence, failed simulations."""
-    bound = result.at_bounds
+    bound = [name.split(" [")[0] for name in result.at_bounds]
     checks = [
         ConsistencyCheck(
             name="parameters at bounds",
@@ -147,7 +147,8 @@ def _measure(
     flagged, refused = (factor * limit for limit in limits)
     outcome = _softened(judge(value, flagged, refused), found.held_out)
     size = f"{value:.2f} {unit}" if unit != "mV" else f"{value:.1f} mV"
-    word = "poor fit of" if outcome is not CheckOutcome.PASSED else "fit of"
+    word = ("prediction" if found.held_out else "fit") + " of"
+    word = word if outcome is CheckOutcome.PASSED else f"poor {word}"
     return ConsistencyCheck(
         name=name,
         curve=found.name,

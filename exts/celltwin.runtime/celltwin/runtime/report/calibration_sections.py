@@ -20,6 +20,8 @@ from .sections import Picture, Section, Table
 __all__ = ["calibration_page"]
 
 MOST_CURVES = 10
+_ORDER = {"refused": 0, "flagged": 1, "passed": 2}
+_SMALL = 1e-3
 _STRONG = 0.85  # correlation from which a pair is listed
 
 
@@ -70,7 +72,10 @@ def _notes(evidence: CalibrationEvidence) -> list[dict[str, str]]:
             {"level": "warn", "text": "The search was interrupted; everything below is of the best found until then."}
         )
     notes += [
-        {"level": "bad" if check["outcome"] == "refused" else "warn", "text": f"{_title(check)}: {check['message']}."}
+        {
+            "level": "bad" if check["outcome"] == "refused" else "warn",
+            "text": f"{_title(check)}: {check['message']}.".replace("A.h", "A·h").replace("..", "."),
+        }
         for check in summary["doubts"]
     ]
     if not notes:
@@ -178,11 +183,11 @@ def _checks(evidence: CalibrationEvidence) -> Section:
         (
             check["outcome"],
             _title(check),
-            "" if check["value"] is None else f"{check['value']:.3g} {_unit(check)}".strip(),
-            "" if check["limit"] is None else f"{check['limit']:.3g} {_unit(check)}".strip(),
-            check["message"],
+            _measure(check["value"], check),
+            _measure(check["limit"], check),
+            check["message"].replace("A.h", "A·h"),
         )
-        for check in evidence.summary["provenance"]["checks"]
+        for check in sorted(evidence.summary["provenance"]["checks"], key=lambda check: _ORDER[check["outcome"]])
     )
     return Section(
         "Consistency checks",
@@ -192,6 +197,13 @@ def _checks(evidence: CalibrationEvidence) -> Section:
         ),
         tables=(Table(("Outcome", "Check", "Value", "Limit", "In words"), rows),),
     )
+
+
+def _measure(value: float | None, check: dict[str, Any]) -> str:
+    if value is None:
+        return ""
+    size = f"{value:.3g}" if abs(value) >= _SMALL or value == 0.0 else f"below {_SMALL:g}"
+    return f"{size} {_unit(check)}".strip()
 
 
 def _unit(check: dict[str, Any]) -> str:

@@ -74,10 +74,10 @@ _RANGES: dict[str, PhysicalRange] = {
     "Negative particle diffusivity [m2.s-1]": PhysicalRange("m2/s", 1e-16, 1e-12, 0.5, "log", False, _LITERATURE),
     "Positive particle diffusivity [m2.s-1]": PhysicalRange("m2/s", 1e-17, 1e-12, 0.5, "log", False, _LITERATURE),
     "Negative electrode exchange-current density [A.m-2]": PhysicalRange(
-        "A/m2", 0.03, 50.0, 0.4, "log", False, _LITERATURE
+        "A/m2", 0.03, 100.0, 0.8, "log", False, _LITERATURE
     ),
     "Positive electrode exchange-current density [A.m-2]": PhysicalRange(
-        "A/m2", 0.03, 50.0, 0.4, "log", False, _LITERATURE
+        "A/m2", 0.03, 100.0, 0.8, "log", False, _LITERATURE
     ),
     "Negative particle diffusivity activation energy [J.mol-1]": PhysicalRange(
         "J/mol", 5e3, 8e4, 1.5e4, "linear", False, _SOLID, 3e4
@@ -102,7 +102,7 @@ _RANGES: dict[str, PhysicalRange] = {
     "Positive electrode porosity": PhysicalRange("-", 0.12, 0.5, 0.05, "linear", False, _FRACTION, models="ED"),
     "Positive electrode conductivity [S.m-1]": PhysicalRange("S/m", 0.01, 100.0, 0.5, "log", False, _LITERATURE),
     "Contact resistance [Ohm]": PhysicalRange(
-        "ohm", 0.02, 6.0, 0.35, "log", True, "0.5 to 120 mohm.A.h: tabs, foils and clamps of small and large cells"
+        "ohm", 0.02, 6.0, 0.5, "log", True, "0.5 to 120 mohm.A.h: tabs, foils and clamps of small and large cells"
     ),
     "Total heat transfer coefficient [W.m-2.K-1]": PhysicalRange(
         "W/(m2.K)", 3.0, 80.0, 0.35, "log", False, "still air 5, fans 50; Incropera, Heat and Mass Transfer"

@@ -139,7 +139,7 @@ def _pair(pair: Sequence[FreeParameter], positions: Array, *, negative: bool) ->
     kind = "sum" if negative else "difference"
     return (
         f"{names[0]} and {names[1]} can be traded for each other: only a weighted {kind} of them is determined "
-        f"(correlation {np.corrcoef(positions.T)[0, 1]:+.2f})."
+        f"(correlation {float(np.asarray(np.corrcoef(positions.T))[0, 1]):+.2f})."
     )
 
 

@@ -163,7 +163,7 @@ def _fit(products: Array, distances: Array, scores: Array) -> tuple[_Component, 
 
     def covariance(logs: Array) -> Array:
         numbers = np.exp(logs)
-        return _kernel(products, distances, numbers[:4]) + (numbers[4] + 1e-8) * np.eye(scaled.size)
+        return np.asarray(_kernel(products, distances, numbers[:4]) + (numbers[4] + 1e-8) * np.eye(scaled.size))
 
     def surprise(logs: Array) -> float:
         try:

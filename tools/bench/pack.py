@@ -86,9 +86,14 @@ def run(*, liionpack: bool = True, quick: bool = False) -> Findings:
     """
     import warp as wp
 
+    from celltwin.physics.engine.launching import processor_threads
+
     wp.config.quiet = True
     wp.init()
-    figures, notes = Figures("pack"), [f"processor: one thread of the CPU; Warp {wp.__version__}, float64"]
+    figures, notes = (
+        Figures("pack"),
+        [f"processor: threads that share a step: {processor_threads()}; Warp {wp.__version__}, float64"],
+    )
     spec = reference_pack()
     _time_start(figures)
     rate, profile = _measure_reference(figures, spec, 3 if quick else WINDOWS)

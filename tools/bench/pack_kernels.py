@@ -53,7 +53,7 @@ class StepProfile:
     kernels : tuple of KernelTime
         Slowest first.
     step : float
-        Time of a step, Python and launches included [s]; on a CPU, of this thread on the processor.
+        Time of a step, Python and launches included [s]; on a CPU, of all threads together.
     launch : float
         Time of one launch of next to nothing [s].
     bandwidth : float
@@ -96,7 +96,7 @@ def profile_step(engine: PackEngine, current: Array) -> StepProfile:
     step = engine.options.step
     drive = Drive(values=current)
     on_cpu = engine.device == "cpu"
-    clock = time.thread_time if on_cpu else time.perf_counter  # what else the processor does is left out
+    clock = time.process_time if on_cpu else time.perf_counter  # what other programs do is left out
     engine.advance(drive, step * current.size)
     begun = clock()
     engine.advance(drive, step * current.size)

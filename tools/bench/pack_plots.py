@@ -42,7 +42,7 @@ def plot_scaling(
     figure, (left, right) = plt.subplots(1, 2, figsize=(11.0, 4.4), layout="constrained")
     cells = [size.n_cells for size in sizes]
     left.fill_between(cells, [size.median for size in sizes], [size.worst for size in sizes], color=CELLS, alpha=0.2)
-    left.plot(cells, [size.median for size in sizes], "o-", color=CELLS, label="Celltwin, one CPU thread")
+    left.plot(cells, [size.median for size in sizes], "o-", color=CELLS, label="Celltwin")
     left.axhline(
         1.0 / target, color=LIMIT, linestyle="--", label=f"target, {target / 1e6:g} million cell-steps a second"
     )

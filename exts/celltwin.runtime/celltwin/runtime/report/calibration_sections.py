@@ -245,8 +245,8 @@ def _parameters(evidence: CalibrationEvidence) -> Section:
 
 
 def _outside(item: dict[str, Any]) -> bool:
-    interval = item.get("interval_95")
-    return bool(interval) and None not in interval and not interval[0] <= item["value"] <= interval[1]
+    low, high = item.get("interval_95") or (None, None)
+    return low is not None and high is not None and not low <= item["value"] <= high
 
 
 def _correlations(evidence: CalibrationEvidence) -> Section | None:

@@ -29,10 +29,6 @@ class CandidateLanes:
         The cell type; its contact resistance is replaced by each candidate's.
     connection : float
         Resistance of welds in series with each cell [ohm].
-    shells : int
-        Shells of a particle.
-    salt_nodes : tuple of int
-        Finite volumes of the electrolyte.
     device : str, optional
         Warp's name of the device.
     """
@@ -42,13 +38,10 @@ class CandidateLanes:
         model: CellModel,
         *,
         connection: float = 0.0,
-        shells: int = 10,
-        salt_nodes: tuple[int, int, int] = (6, 3, 6),
         device: str | None = None,
     ) -> None:
         self.model = replace(model, contact_resistance=0.0)
         self._connection = connection
-        self._numerics = (shells, salt_nodes)
         self._device = device
         self._engines: dict[tuple[int, float], PackEngine] = {}
         self.cell_steps = 0
@@ -135,11 +128,11 @@ class CandidateLanes:
         self.cell_steps += current.size
         return np.concatenate(voltage)
 
-    def _options(self, step: float) -> EngineOptions:
+    @staticmethod
+    def _options(step: float) -> EngineOptions:
         from ..engine import EngineOptions
 
-        shells, salt_nodes = self._numerics
-        return EngineOptions(step=step, shells=shells, salt_nodes=salt_nodes)
+        return EngineOptions(step=step)
 
     def _network(self, count: int) -> PackNetwork:
         from ..engine import Circuit, HeatPaths, PackNetwork

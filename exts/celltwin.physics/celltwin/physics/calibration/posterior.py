@@ -338,7 +338,7 @@ class _Density:
         if not inside.any():
             return result
         away = positions[inside] - self.prior.mean
-        result[inside] = -0.5 * np.einsum("ni,ij,nj->n", away, self.prior.precision, away, optimize=True)
+        result[inside] = -0.5 * np.sum((away @ self.prior.precision) * away, axis=1)
         if self.emulator is not None:
             result[inside] -= 0.5 * np.sum(self.emulator.predict(whitened[inside]) ** 2, axis=1)
             return result

@@ -170,8 +170,8 @@ def assess_window(
             np.cumsum(0.5 * (current[1:] + current[:-1]) * np.diff(time)[:, None], axis=0),
         ]
     )
-    swing = float(np.min(np.nanmax(charge, axis=0) - np.nanmin(charge, axis=0))) / (capacity * SECONDS_PER_HOUR)
-    mean = np.nanmean(current, axis=1)
+    swing = float(np.min(charge.max(axis=0) - charge.min(axis=0))) / (capacity * SECONDS_PER_HOUR)
+    mean = np.nan_to_num(current).mean(axis=1)
     before, after = np.searchsorted(time, time - 5.0), np.arange(time.size)
     jumps = np.abs(mean[after] - mean[np.minimum(before, after)]) >= 0.1 * capacity
     steps = int(np.count_nonzero(np.diff(np.concatenate([[False], jumps]).astype(np.int8)) == 1))
@@ -403,7 +403,9 @@ def _over_groups(values: Array, quantity: str, level: Level, spec: PackSpec) -> 
     size = values.shape[1]
     if size >= spec.n_groups:
         grouped = values.reshape(len(values), spec.n_groups, -1)
-        groups = np.asarray(np.nanmean(grouped, axis=2)) if size > spec.n_groups else values
+        count = np.isfinite(grouped).sum(axis=2)
+        total = np.nan_to_num(grouped).sum(axis=2)
+        groups = np.where(count > 0, total / np.maximum(count, 1), np.nan)
     else:
         groups = np.repeat(values, spec.n_groups // size, axis=1)
     if quantity != "current":

@@ -88,6 +88,10 @@ class ElectrodeModel:
         """Surface of the particles for each volume of electrode [1/m]."""
         return 3.0 * self.active_fraction / self.particle_radius
 
+    def stoichiometry(self, soc: Array | float) -> Array:
+        """Return the stoichiometry at rest at a state of charge of the cell [-]."""
+        return self.stoichiometry_empty + np.asarray(soc) * (self.stoichiometry_full - self.stoichiometry_empty)
+
     @property
     def exchange_current_scale(self) -> float | None:
         """The one value of g(s) [A/m^2]; None where it differs between 5 and 95 % by more than a thousandth."""
@@ -214,6 +218,10 @@ class CellModel:
         _require("contact_resistance", self.contact_resistance, at_least=0.0)
         _require("highest_voltage", self.highest_voltage, above=self.lowest_voltage)
         _freeze(self, electrolyte_diffusivity=4, electrolyte_conductivity=4, transference=4, concentration_factor=4)
+
+    def stoichiometries(self, soc: Array | float) -> tuple[Array, Array]:
+        """Return the stoichiometries of negative and positive electrode at rest at a state of charge [-]."""
+        return self.negative.stoichiometry(soc), self.positive.stoichiometry(soc)
 
     @property
     def constant_transference(self) -> bool:

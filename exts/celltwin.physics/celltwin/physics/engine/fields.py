@@ -13,7 +13,7 @@ from celltwin.core import Array, PlantError
 from .lanes import Lanes
 from .launching import MOST_PARTS
 
-__all__ = ["CellField", "Grid", "GroupField", "ScratchField", "alias"]
+__all__ = ["CellField", "Grid", "GroupField", "ScratchField", "alias", "bundles_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,3 +226,8 @@ class GroupField:
         held = self.flat.numpy()
         held[..., places] = values
         self.flat.assign(held)
+
+
+def bundles_of(*fields: CellField | ScratchField) -> list[Any]:
+    """Return the arrays of fields as kernels take them."""
+    return [field.bundles for field in fields]

@@ -11,7 +11,7 @@ from celltwin.core import Array
 
 from .cell_fields import CellConstants, CellState, CircuitWork, allocate_cells
 from .cell_model import CellModel
-from .fields import CellField, Grid, ScratchField
+from .fields import CellField, Grid, ScratchField, bundles_of
 from .launching import Launcher
 from .porous_electrode_kernels import POROUS_ROWS, make_porous_kernels
 from .shared_cell import share_cell
@@ -122,7 +122,7 @@ class PorousElectrodeCells:
 
     def state(self) -> PorousElectrodeState:
         """Return the fields of a state."""
-        negative, positive = self._stoichiometry(np.array(0.5))
+        negative, positive = self.model.stoichiometries(np.array(0.5))
         names = PorousElectrodeState.__dataclass_fields__
         return allocate_cells(
             PorousElectrodeState,
@@ -150,7 +150,7 @@ class PorousElectrodeCells:
 
     def rest(self, state: PorousElectrodeState, soc: Array, cells: Any = None) -> None:
         """Put cells at rest at a state of charge."""
-        negative, positive = self._stoichiometry(soc)
+        negative, positive = self.model.stoichiometries(soc)
         for name, value in (("negative", negative), ("positive", positive)):
             for field in ("shells", "surfaces", "smoothed", "surface", "mean"):
                 getattr(state, f"{field}_{name}").write(value, cells)
@@ -177,7 +177,7 @@ class PorousElectrodeCells:
                 self._porous,
                 step,
                 int(self.grid.keeps_scratch),
-                *_bundles(
+                *bundles_of(
                     before.shells_negative,
                     before.shells_positive,
                     before.salt,
@@ -194,7 +194,7 @@ class PorousElectrodeCells:
                     common.side_current,
                 ),
             ],
-            _bundles(
+            bundles_of(
                 work.point,
                 work.face,
                 work.upper_negative,
@@ -246,7 +246,7 @@ class PorousElectrodeCells:
                 self._shared,
                 self._porous,
                 step,
-                *_bundles(
+                *bundles_of(
                     work.linear,
                     work.upper_negative,
                     work.rest_negative,
@@ -271,7 +271,7 @@ class PorousElectrodeCells:
                     before.shells_positive,
                 ),
             ],
-            _bundles(*vars(after).values(), solved.soc, solved.heat),
+            bundles_of(*vars(after).values(), solved.soc, solved.heat),
             divisible=True,
         )
 
@@ -308,7 +308,7 @@ class PorousElectrodeCells:
                 self._shared,
                 self._porous,
                 int(self.grid.keeps_scratch),
-                *_bundles(
+                *bundles_of(
                     work.salt_held,
                     common.temperature,
                     common.side_current,
@@ -321,7 +321,7 @@ class PorousElectrodeCells:
                     work.linear,
                 ),
             ],
-            _bundles(
+            bundles_of(
                 work.point,
                 work.logarithm,
                 work.constant,
@@ -363,14 +363,3 @@ class PorousElectrodeCells:
             rows |= {f"{name}_{side}": count * self.shells for name in ("shells", "upper", "rest")}
             rows |= {f"{name}_{side}": count for name in ("surfaces", "smoothed", "still", "slope")}
         return rows | {"face": self.shells, "block": 8 * (whole - 1), "linear": len(POROUS_ROWS)}
-
-    def _stoichiometry(self, soc: Array) -> tuple[Array, Array]:
-        negative, positive = self.model.negative, self.model.positive
-        return (
-            negative.stoichiometry_empty + soc * (negative.stoichiometry_full - negative.stoichiometry_empty),
-            positive.stoichiometry_empty + soc * (positive.stoichiometry_full - positive.stoichiometry_empty),
-        )
-
-
-def _bundles(*fields: CellField | ScratchField) -> list[Any]:
-    return [field.bundles for field in fields]

@@ -12,7 +12,7 @@ from celltwin.core import Array
 from .cell_fields import CellConstants, CellState, CircuitWork, allocate_cells
 from .cell_kernels import LINEAR_ROWS, make_cell_kernels
 from .cell_model import CellModel
-from .fields import CellField, Grid, ScratchField
+from .fields import CellField, Grid, ScratchField, bundles_of
 from .launching import Launcher
 from .shared_cell import share_cell
 
@@ -95,7 +95,7 @@ class SingleParticleCells:
 
     def state(self) -> SingleParticleState:
         """Return the fields of a state."""
-        negative, positive = self._stoichiometry(np.array(0.5))
+        negative, positive = self.model.stoichiometries(np.array(0.5))
         return allocate_cells(
             SingleParticleState,
             self.grid,
@@ -120,7 +120,7 @@ class SingleParticleCells:
 
     def rest(self, state: SingleParticleState, soc: Array, cells: Any = None) -> None:
         """Put cells at rest at a state of charge."""
-        negative, positive = self._stoichiometry(soc)
+        negative, positive = self.model.stoichiometries(soc)
         for name, value in (("negative", negative), ("positive", positive)):
             getattr(state, f"shells_{name}").write(value, cells)
             getattr(state, f"surface_{name}").write(value, cells)
@@ -146,7 +146,7 @@ class SingleParticleCells:
                 self._shared,
                 step,
                 int(self.grid.keeps_scratch),
-                *_bundles(
+                *bundles_of(
                     before.shells_negative,
                     before.shells_positive,
                     before.salt,
@@ -167,7 +167,7 @@ class SingleParticleCells:
                     constants.connected,
                 ),
             ],
-            _bundles(*vars(work).values(), circuit.source, circuit.inner, circuit.conductance),
+            bundles_of(*vars(work).values(), circuit.source, circuit.inner, circuit.conductance),
             divisible=True,
         )
 
@@ -186,7 +186,7 @@ class SingleParticleCells:
             self.grid.bundles,
             [
                 self._shared,
-                *_bundles(
+                *bundles_of(
                     common.temperature,
                     common.side_current,
                     guess,
@@ -196,7 +196,7 @@ class SingleParticleCells:
                     work.linear,
                 ),
             ],
-            _bundles(circuit.source, circuit.inner, circuit.conductance),
+            bundles_of(circuit.source, circuit.inner, circuit.conductance),
             divisible=True,
         )
 
@@ -218,7 +218,7 @@ class SingleParticleCells:
             [
                 self._shared,
                 step,
-                *_bundles(
+                *bundles_of(
                     work.linear,
                     work.upper_negative,
                     work.rest_negative,
@@ -237,7 +237,7 @@ class SingleParticleCells:
                     before.shells_positive,
                 ),
             ],
-            _bundles(
+            bundles_of(
                 after.shells_negative,
                 after.shells_positive,
                 after.salt,
@@ -268,14 +268,3 @@ class SingleParticleCells:
             ("surface stoichiometry of the positive electrode", state.surface_positive, 0.0, 1.0),
             ("lowest electrolyte concentration over its mean", state.salt, 0.0, np.inf),
         )
-
-    def _stoichiometry(self, soc: Array) -> tuple[Array, Array]:
-        negative, positive = self.model.negative, self.model.positive
-        return (
-            negative.stoichiometry_empty + soc * (negative.stoichiometry_full - negative.stoichiometry_empty),
-            positive.stoichiometry_empty + soc * (positive.stoichiometry_full - positive.stoichiometry_empty),
-        )
-
-
-def _bundles(*fields: CellField | ScratchField) -> list[Any]:
-    return [field.bundles for field in fields]

@@ -36,7 +36,7 @@ LINEAR_ROWS = (
     "salt_end",  # concentration at the positive current collector over c_e,0, without current [-]
     "salt_end_slope",
 )
-_LAST_SALT = 0.02  # over c_e,0: the last of it takes the voltage of an exhausted cell away [-]
+_LAST_SALT = 0.005  # over c_e,0: the last of it takes the voltage of an exhausted cell away [-]
 _LEAST_SHAPE = -4.0  # of salt_shape, for currents that no cell can carry
 
 

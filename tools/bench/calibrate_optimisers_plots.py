@@ -13,15 +13,16 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_optimisers"]
 
-STYLES = {
-    "least_squares": ("#1f5fa8", "least squares"),
-    "multi_start": ("#4fa3d1", "least squares, many starts"),
-    "hybrid": ("#2ca02c", "least squares and CMA-ES"),
-    "cma": ("#c65102", "CMA-ES"),
-    "trust_region": ("#8e44ad", "Bayesian, trust region"),
-    "bayesian": ("#d6538f", "Bayesian, whole cube"),
+STYLES = {  # colour, label, width and dashes: least squares, alone or begun with, runs along the same line at first
+    "bayesian": ("#d6538f", "Bayesian, whole cube", 1.6, "-"),
+    "trust_region": ("#8e44ad", "Bayesian, trust region", 1.6, "-"),
+    "cma": ("#c65102", "CMA-ES", 1.6, "-"),
+    "least_squares": ("#9dc3e6", "least squares", 4.5, "-"),
+    "multi_start": ("#1f3f78", "least squares, many starts", 1.6, "-"),
+    "hybrid": ("#2ca02c", "least squares, then CMA-ES in turn", 1.6, (0, (3, 3))),
 }
 PYBOP_COLOUR = "#444444"
+FIRST = 10  # evaluation that is drawn
 
 
 def plot_optimisers(path: Path, searches: Sequence[Search], *, trial: int) -> None:
@@ -57,16 +58,18 @@ def plot_optimisers(path: Path, searches: Sequence[Search], *, trial: int) -> No
 
 def _draw_cell(axis: Any, cell: str, searches: Sequence[Search]) -> None:
     """Draw each method's searches of its greatest budget: a line for each seed, a point where it stopped of itself."""
-    for method in dict.fromkeys(each.method for each in searches):
-        colour, label = STYLES.get(method, (PYBOP_COLOUR, method))
+    present = dict.fromkeys(each.method for each in searches)
+    for method in [*(name for name in present if name not in STYLES), *(name for name in STYLES if name in present)]:
+        colour, label, width, dashes = STYLES.get(method, (PYBOP_COLOUR, method, 1.6, "-"))
         own = [each for each in searches if each.method == method]
         longest = max(each.budget for each in own)
         for number, search in enumerate(each for each in own if each.budget == longest):
             counts = np.arange(1, len(search.best) + 1)
             name = label if number == 0 else None
-            axis.plot(counts, search.best, color=colour, linewidth=1.6, drawstyle="steps-post", label=name)
+            style = {"color": colour, "linewidth": width, "linestyle": dashes, "drawstyle": "steps-post"}
+            axis.plot(counts[FIRST - 1 :], search.best[FIRST - 1 :], label=name, **style)
             if len(search.best) < search.budget:
-                axis.plot(counts[-1], search.best[-1], "o", color=colour, markersize=5)
+                axis.plot(counts[-1], search.best[-1], "o", color=colour, markersize=4.0 + width)
     axis.set(
         xscale="log",
         yscale="log",
@@ -80,6 +83,6 @@ def _draw_cell(axis: Any, cell: str, searches: Sequence[Search]) -> None:
 def _draw_trials(axis: Any, trials: Sequence[Search], budget: int) -> None:
     names = [each.method.removeprefix("PyBOP ") for each in trials][::-1]
     bars = axis.barh(names, [each.cost for each in trials][::-1], color=PYBOP_COLOUR)
-    axis.bar_label(bars, fmt="%.3g", padding=3)
-    axis.set(xscale="log", xlabel="Least cost [-]", title=f"PyBOP on {trials[0].cell}, {budget} evaluations")
-    axis.margins(x=0.15)
+    axis.bar_label(bars, fmt="{:,.0f}", padding=3)
+    axis.set(xlabel="Least cost [-]", title=f"PyBOP on {trials[0].cell}, {budget} evaluations")
+    axis.margins(x=0.2)

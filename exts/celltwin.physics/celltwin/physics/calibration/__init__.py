@@ -22,6 +22,8 @@ from .cell_description import (
     load_cell_description,
     parse_cell_description,
 )
+from .cell_population import CellEvidence, Population, fit_population
+from .cell_population_distribution import CellPopulationDistribution, load_cell_distribution, vary_pack
 from .cell_simulation import CellModel, CellSimulation, ModelOptions, SimulatedCurve
 from .consistency import CalibrationAudit, audit_calibration
 from .consistency_balance import BalanceLimits
@@ -35,6 +37,21 @@ from .measured_curve import CURVE_KINDS, CurveSource, MeasuredCurve, MeasuredSet
 from .measured_readers import MEASURED_KINDS, list_cells, read_measured_set
 from .measured_readers_mapping import ColumnRule, TableMapping, load_mapping, parse_mapping
 from .measured_readers_records import OpenCircuitTable, read_lgm50_open_circuit
+from .online_recalibration import (
+    OnlineRecalibration,
+    RecalibrationOptions,
+    RecalibrationResult,
+    RecalibrationState,
+    recalibrate_pack,
+)
+from .online_recalibration_window import (
+    Excitation,
+    TelemetryWindow,
+    assess_window,
+    window_of_blocks,
+    window_of_curves,
+    window_of_states,
+)
 from .optimisers import METHODS, OptimisationResult, Progress, minimise, register_method
 from .parameter_space import FreeParameter, ParameterSpace
 from .parameter_space_cell import cell_parameter_space, cell_shapes, physical_ranges, shape_parameter_space
@@ -43,6 +60,8 @@ from .posterior_discrepancy import Discrepancy, ParameterPrior
 from .predictive import PredictiveCurve, PredictiveInterval, predict_curves
 from .profile_likelihood import ProfileLikelihood, profile_likelihood
 from .provenance import build_provenance_card
+from .refit_cell import CellRefit, RefitOptions, SharedCell, refit_cell
+from .refit_coordinates import CellCoordinate, CellPrior, cell_prior
 from .sensitivity import CurveSensitivity, sobol_sensitivity
 
 __all__ = [
@@ -60,8 +79,13 @@ __all__ = [
     "CalibrationResult",
     "CapacitySpread",
     "CellCapacities",
+    "CellCoordinate",
     "CellDescription",
+    "CellEvidence",
     "CellModel",
+    "CellPopulationDistribution",
+    "CellPrior",
+    "CellRefit",
     "CellSimulation",
     "CheckOutcome",
     "ChemistryWindow",
@@ -74,6 +98,7 @@ __all__ = [
     "CurveSource",
     "DeterminedCombination",
     "Discrepancy",
+    "Excitation",
     "FindingLevel",
     "FitLimits",
     "FreeParameter",
@@ -81,20 +106,29 @@ __all__ = [
     "MeasuredSet",
     "MeasurementError",
     "ModelOptions",
+    "OnlineRecalibration",
     "OpenCircuitTable",
     "OptimisationResult",
     "ParameterPosterior",
     "ParameterPrior",
     "ParameterSpace",
     "ParameterUncertainty",
+    "Population",
     "PosteriorOptions",
     "PredictiveCurve",
     "PredictiveInterval",
     "ProfileLikelihood",
     "Progress",
+    "RecalibrationOptions",
+    "RecalibrationResult",
+    "RecalibrationState",
+    "RefitOptions",
     "ShapeCorrections",
+    "SharedCell",
     "SimulatedCurve",
     "TableMapping",
+    "TelemetryWindow",
+    "assess_window",
     "audit_calibration",
     "build_calibrated_set",
     "build_provenance_card",
@@ -102,6 +136,7 @@ __all__ = [
     "calibrated_values",
     "capacity_spread",
     "cell_parameter_space",
+    "cell_prior",
     "cell_shapes",
     "check_curve",
     "check_measured_set",
@@ -109,8 +144,10 @@ __all__ = [
     "choose_base_set",
     "describe_identifiability",
     "determined_combinations",
+    "fit_population",
     "list_cells",
     "load_cell_description",
+    "load_cell_distribution",
     "load_mapping",
     "minimise",
     "parse_cell_description",
@@ -124,6 +161,8 @@ __all__ = [
     "read_capacities",
     "read_lgm50_open_circuit",
     "read_measured_set",
+    "recalibrate_pack",
+    "refit_cell",
     "register_method",
     "require_usable",
     "score_curve",
@@ -132,5 +171,9 @@ __all__ = [
     "simulate_curve",
     "sobol_sensitivity",
     "uncertainty_of",
+    "vary_pack",
+    "window_of_blocks",
+    "window_of_curves",
+    "window_of_states",
     "write_calibrated_set",
 ]

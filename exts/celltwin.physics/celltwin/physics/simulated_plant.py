@@ -93,6 +93,9 @@ class SimulatedPlant:
     scenario : Scenario, optional
         Gives the temperature at the start, the surroundings, and the faults of pack and sensors; what is asked of the
         pack comes by commands. None: the surroundings of the design, and nothing breaks.
+    variation : PackVariation, optional
+        How the cells differ, such as :func:`celltwin.physics.calibration.vary_pack` draws them, in place of what
+        ``initial_soc`` and the spreads describe.
 
     Raises
     ------
@@ -115,19 +118,21 @@ class SimulatedPlant:
         block_duration: float = 60.0,
         sample_period: float | None = None,
         scenario: Scenario | None = None,
+        variation: PackVariation | None = None,
     ) -> None:
         parameters = load_cell_parameters(spec.cell.parameter_set)
-        variation = draw_variation(
-            spec,
-            parameters,
-            seed=seed,
-            initial_soc=initial_soc,
-            capacity_spread=capacity_spread,
-            resistance_spread=resistance_spread,
-            soc_spread=soc_spread,
-            ageing=ageing,
-            weak_groups=weak_groups,
-        )
+        if variation is None:
+            variation = draw_variation(
+                spec,
+                parameters,
+                seed=seed,
+                initial_soc=initial_soc,
+                capacity_spread=capacity_spread,
+                resistance_spread=resistance_spread,
+                soc_spread=soc_spread,
+                ageing=ageing,
+                weak_groups=weak_groups,
+            )
         self._sensed = sensed_channels(spec)
         rates = [channel.rate for channel in self._sensed]
         fastest = 1.0 / max(rates) if rates else _LONGEST_PERIOD

@@ -195,6 +195,11 @@ def _add_coverage(figures: Figures, cell: str, posterior: ParameterPosterior, cu
             figures.add(f"{cell}, {curve.name} {quantity}, {words}: in 90 % interval", 100.0 * one.coverage, "%")
             width = unit * float(np.median(0.5 * (one.high - one.low)))
             error = unit * float(np.sqrt(np.nanmean((one.measured - one.mean) ** 2)))
+            print(
+                f"{cell}, {curve.name} {quantity}: {one.coverage:.3f} ({curve.failed} failed)",
+                file=sys.stderr,
+                flush=True,
+            )
             figures.add("  median half width", width, "mV" if unit > 1.0 else "K")
             figures.add("  root mean square error", error, "mV" if unit > 1.0 else "K")
     for sentence in (*describe_identifiability(posterior), *posterior.warnings):

@@ -26,7 +26,6 @@ CANDIDATES: dict[str, float] = {
     "SNES": 0.15,
     "PSO": 0.15,
     "NelderMead": 0.15,
-    "CuckooSearch": 0.15,
     "SciPyDifferentialEvolution": 0.15,
     "SciPyMinimize": 0.15,
     "IRPropMin": 0.03,

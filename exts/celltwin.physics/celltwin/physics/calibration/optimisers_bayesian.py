@@ -25,7 +25,7 @@ _LOG = logging.getLogger(__name__)
 
 BATCH = 4  # candidates proposed together
 SPREAD = 0.15  # standard deviation of designs around the start, as CMA-ES begins with
-MOST_ROWS = 256  # observations that a process is fitted to; those farthest from the best are left out beyond
+MOST_ROWS = 256  # observations nearest the best that a region's process is fitted to; the best of twice as many else
 STARTS = 2  # of the search for the batch that promises most
 SAMPLES = 32  # of the posterior, to estimate the improvement that a batch promises
 NOISE = 1e-6  # variance of log(1 + cost): what the integrator's tolerance leaves
@@ -104,7 +104,8 @@ def search_bayesian(recorder: Recorder, start: Array, seed: int) -> str:
         positions, levels = _evaluate(recorder, _first(design, recorder, mixed=True))
         process: _Process | None = None
         while not recorder.exhausted:
-            process = _Process.fitted(positions, levels, process)
+            rows = np.sort(np.argsort(levels, kind="stable")[: 2 * MOST_ROWS])
+            process = _Process.fitted(positions[rows], levels[rows], process)
             proposed = process.propose(np.zeros(start.size), np.ones(start.size))
             found, reached = _evaluate(recorder, proposed)
             positions, levels = np.vstack([positions, found]), np.concatenate([levels, reached])

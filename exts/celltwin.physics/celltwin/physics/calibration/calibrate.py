@@ -21,7 +21,7 @@ from .base_sets_laws import ShapeCorrections
 from .calibration_figures import CurveFigures, score_curves
 from .calibration_problem import CalibrationProblem, CostOptions
 from .cell_description import CellDescription
-from .cell_simulation import CellModel, ModelOptions
+from .cell_simulation import SURFACE_GAP, SURFACE_LAG, CellModel, ModelOptions
 from .measured_curve import CurveSource, MeasuredCurve, MeasuredSet
 from .optimisers import OptimisationResult, Progress, minimise
 from .parameter_space import ParameterSpace
@@ -386,6 +386,8 @@ def _free_parameters(base: BaseSet, options: CalibrationOptions, curves: Sequenc
 _THERMAL = (
     "Total heat transfer coefficient [W.m-2.K-1]",
     "Cell heat capacity [J.K-1.m-3]",
+    SURFACE_GAP,
+    SURFACE_LAG,
     "Negative electrode entropic change factor",
     "Positive electrode entropic change factor",
     "Positive electrode entropic change offset [V.K-1]",

@@ -15,14 +15,26 @@ from celltwin.core import Array, ModelError
 from .base_sets import BaseSet
 from .base_sets_laws import CHARGE_MISSING, DIRECT_INPUTS, LAW_INPUTS, ShapeCorrections, with_laws
 from .cell_simulation_profile import CurrentProfile, find_profile
+from .cell_simulation_surface import surface_temperature
 from .measured_curve import MeasuredCurve
 
 if TYPE_CHECKING:
     pass
 
-__all__ = ["LEAD_RESISTANCE", "CellModel", "CellSimulation", "ModelOptions", "SimulatedCurve"]
+__all__ = [
+    "LEAD_RESISTANCE",
+    "SURFACE_GAP",
+    "SURFACE_LAG",
+    "CellModel",
+    "CellSimulation",
+    "ModelOptions",
+    "SimulatedCurve",
+]
 
 LEAD_RESISTANCE = "Lead resistance [Ohm]"  # of clamps and leads: its drop is measured, its heat leaves the cell alone
+SURFACE_GAP = "Surface temperature gap"  # share of the mean temperature's rise that the measured surface lacks
+SURFACE_LAG = "Surface temperature lag [s]"  # with which the surface follows
+_MEASURING = (LEAD_RESISTANCE, SURFACE_GAP, SURFACE_LAG)  # of the measurement, not of the cell: 0 where not given
 VOLTAGE, TEMPERATURE = "Voltage [V]", "Volume-averaged cell temperature [K]"
 
 
@@ -116,7 +128,7 @@ class CellModel:
         ModelError
             If the candidate names what is no input.
         """
-        unknown = [name for name in values if name not in self._defaults and name != LEAD_RESISTANCE]
+        unknown = [name for name in values if name not in self._defaults and name not in _MEASURING]
         if unknown:
             raise ModelError(f"{', '.join(unknown)}: no such input of the cell model")
         return self._defaults | {name: float(value) for name, value in values.items()}
@@ -137,16 +149,15 @@ class CellModel:
         """
         model, solver = self._model(profile)
         given = [self.numbers(values) for values in candidates]
-        leads = [numbers.pop(LEAD_RESISTANCE, 0.0) for numbers in given]
+        measuring = [{name: numbers.pop(name, 0.0) for name in _MEASURING} for numbers in given]
         inputs = [{**numbers, **profile.inputs} for numbers in given]
         end = float(times[-1])
         stops = np.array(sorted({0.0, end, *(at for at in profile.kinks if 0.0 < at < end)}))
         solutions = _solve(solver, model, stops, np.asarray(times, dtype=np.float64), inputs)
         found = [_read(solution, times) for solution in solutions]
-        current = profile.current(times) if any(leads) else np.zeros(times.size)
         return [
-            replace(curve, voltage=curve.voltage - lead * current) if lead else curve
-            for curve, lead in zip(found, leads, strict=True)
+            _measured(curve, profile, times, numbers, how)
+            for curve, numbers, how in zip(found, given, measuring, strict=True)
         ]
 
     def _model(self, profile: CurrentProfile) -> tuple[Any, Any]:
@@ -227,6 +238,27 @@ class CellSimulation:
     def solve_many(self, candidates: Sequence[Mapping[str, float]]) -> list[SimulatedCurve]:
         """Return voltage and temperature at the rows for each candidate."""
         return self.model.solve(self.profile, self.times, candidates)
+
+
+def _measured(
+    curve: SimulatedCurve, profile: CurrentProfile, times: Array, numbers: Mapping[str, float], how: Mapping[str, float]
+) -> SimulatedCurve:
+    """Return what instruments show of a simulated curve: leads take voltage, and a surface is cooler than the mean."""
+    voltage, temperature = curve.voltage, curve.temperature
+    if how[LEAD_RESISTANCE]:
+        voltage = voltage - how[LEAD_RESISTANCE] * profile.current(times)
+    if how[SURFACE_GAP] or how[SURFACE_LAG]:
+        start = profile.inputs["Surroundings at start [K]"] + numbers["Surroundings offset [K]"]
+        surroundings = np.asarray(start + profile.inputs["Surroundings drift [K.s-1]"] * times)
+        temperature = surface_temperature(
+            times,
+            temperature,
+            surroundings,
+            first=profile.inputs["Initial temperature [K]"],
+            gap=how[SURFACE_GAP],
+            lag=how[SURFACE_LAG],
+        )
+    return replace(curve, voltage=voltage, temperature=temperature)
 
 
 def _solve(solver: Any, model: Any, stops: Array, times: Array, inputs: list[dict[str, float]]) -> list[Any]:

@@ -11,6 +11,7 @@ from celltwin.core import ModelError
 
 from .base_sets import BaseSet
 from .base_sets_laws import ShapeCorrections
+from .cell_simulation import SURFACE_GAP, SURFACE_LAG
 from .parameter_space import FreeParameter, ParameterSpace
 
 __all__ = ["PhysicalRange", "cell_parameter_space", "cell_shapes", "physical_ranges", "shape_parameter_space"]
@@ -24,6 +25,7 @@ _ELECTROLYTE = "Landesfeind and Gasteiger, J. Electrochem. Soc. 166 (2019) A3079
 _FRACTION = "volume fractions of commercial electrodes, Chen et al., J. Electrochem. Soc. 167 (2020) 080534"
 _BALANCE = "from the voltage at rest and the charge drawn; ±25 %"
 _ENTROPY = "O'Regan et al., Electrochim. Acta 425 (2022) 140700; Viswanathan et al., J. Power Sources 195 (2010) 3720"
+_WINDING = "h R / (4 k) of a winding of 0.15 to 1.5 W/(m.K) across: Drake et al., J. Power Sources 252 (2014) 298"
 
 
 @dataclass(frozen=True)
@@ -80,16 +82,16 @@ _RANGES: dict[str, PhysicalRange] = {
         "A/m2", 0.03, 100.0, 0.8, "log", False, _LITERATURE
     ),
     "Negative particle diffusivity activation energy [J.mol-1]": PhysicalRange(
-        "J/mol", 5e3, 8e4, 1.5e4, "linear", False, _SOLID, 3e4
+        "J/mol", 5e3, 8e4, 1e4, "linear", False, _SOLID, 3e4
     ),
     "Positive particle diffusivity activation energy [J.mol-1]": PhysicalRange(
-        "J/mol", 5e3, 8e4, 1.5e4, "linear", False, _SOLID, 3e4
+        "J/mol", 5e3, 8e4, 1e4, "linear", False, _SOLID, 3e4
     ),
     "Negative electrode reaction activation energy [J.mol-1]": PhysicalRange(
-        "J/mol", 1e4, 9e4, 1.5e4, "linear", False, _KINETICS, 4e4
+        "J/mol", 1e4, 9e4, 1e4, "linear", False, _KINETICS, 4e4
     ),
     "Positive electrode reaction activation energy [J.mol-1]": PhysicalRange(
-        "J/mol", 1e4, 9e4, 1.5e4, "linear", False, _KINETICS, 4e4
+        "J/mol", 1e4, 9e4, 1e4, "linear", False, _KINETICS, 4e4
     ),
     "Electrolyte conductivity factor": PhysicalRange("-", 0.2, 4.0, 0.15, "log", False, _ELECTROLYTE, models="ED"),
     "Electrolyte diffusivity factor": PhysicalRange("-", 0.1, 6.0, 0.25, "log", False, _ELECTROLYTE, models="ED"),
@@ -110,6 +112,8 @@ _RANGES: dict[str, PhysicalRange] = {
     "Cell heat capacity [J.K-1.m-3]": PhysicalRange(
         "J/(K.m3)", 0.85, 1.18, 0.02, "log", True, "830 to 1,040 J/(kg.K), Steinhardt et al., Energy AI 2022; tight"
     ),
+    SURFACE_GAP: PhysicalRange("-", 0.0, 0.2, 0.05, "linear", False, _WINDING, 0.06),
+    SURFACE_LAG: PhysicalRange("s", 2.0, 120.0, 0.4, "log", False, _WINDING, 15.0),
     "Surroundings offset [K]": PhysicalRange(
         "K", -4.0, 4.0, 1.0, "linear", False, "surroundings that were supposed, not measured"
     ),
@@ -125,6 +129,8 @@ _STANDARD_FIXED = (
     "Negative electrode reaction activation energy [J.mol-1]",
     "Separator porosity",
     "Positive electrode conductivity [S.m-1]",
+    "Positive electrode porosity",
+    "Cation transference number",
 )
 """What 24 free parameters leave out: of all, these change the curves least beside the others."""
 

@@ -107,6 +107,8 @@ def profile_step(engine: PackEngine, current: Array) -> StepProfile:
             engine.advance(drive, step * current.size)
     kernels = []
     for name, (launches, seconds, moved) in counted.items():
+        if not launches:
+            continue  # recorded, and never needed
         taken = seconds if on_cpu else times.get(name, 0.0)
         kernels.append(
             KernelTime(

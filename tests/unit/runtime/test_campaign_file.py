@@ -130,7 +130,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         ("seeds", [1, 2], "seeds and repetitions are both given"),
         ("outputs.cells", True, "outputs.cells is part of the history"),
         ("base.engine.stpe", 1.0, "engine.stpe is unknown .*Use one of engine.fidelity, engine.device, engine.step"),
-        ("base.engine.shells", 10.0, "engine.shells = 10.0 is not of the kind of its default 10"),
+        ("base.engine.shells", 10.0, "engine.shells = 10.0 is not of the kind of its default 11"),
         ("base.engine.step", 100.0, "step = 100 s must be greater than 0 and at most"),
         ("base.pack.cooling.flwo", 1.0, r"unknown key cooling.flwo = 1.0 .*Did you mean 'flow'\?"),
     ],

@@ -13,7 +13,7 @@ from .cell_fields import CellConstants, CellState, CircuitWork, allocate_cells
 from .cell_model import EquivalentCircuitModel
 from .equivalent_circuit_kernels import CIRCUIT_ROWS, make_equivalent_circuit_kernels
 from .fields import CellField, Grid
-from .launching import Launcher
+from .launching import Launcher, Sharing
 
 __all__ = ["EquivalentCircuitCells", "EquivalentCircuitState"]
 
@@ -119,7 +119,7 @@ class EquivalentCircuitCells:
                 *(field.bundles for field in fields),
             ],
             [field.bundles for field in (work.linear, circuit.source, circuit.inner, circuit.conductance)],
-            divisible=True,
+            Sharing.APART,
         )
 
     def linearise(
@@ -145,7 +145,7 @@ class EquivalentCircuitCells:
             self.grid.bundles,
             [self._potential, self.model.reference_temperature, *(field.bundles for field in fields)],
             [field.bundles for field in (circuit.source, circuit.inner, circuit.conductance)],
-            divisible=True,
+            Sharing.APART,
         )
 
     def finish(
@@ -174,7 +174,7 @@ class EquivalentCircuitCells:
             self.grid.bundles,
             [self._potential, self.model.reference_temperature, *(field.bundles for field in fields)],
             [field.bundles for field in (after.charge, after.first, after.second, solved.soc, solved.heat)],
-            divisible=True,
+            Sharing.APART,
         )
 
     def limits(self, state: EquivalentCircuitState) -> tuple[tuple[str, CellField, float, float], ...]:

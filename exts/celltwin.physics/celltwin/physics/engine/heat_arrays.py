@@ -12,7 +12,7 @@ from .cell_fields import CellConstants, CellState
 from .cell_model import ThermalModel
 from .fields import CellField, Grid
 from .heat_paths import film_share
-from .launching import Launcher
+from .launching import Launcher, Sharing
 from .pack_network import PackNetwork
 from .thermal_kernels import ThermalKernels, make_thermal_kernels
 
@@ -182,6 +182,5 @@ def exchange_heat(
             after.core_temperature.bundles,
             after.temperature.bundles,
         ],
-        divisible=True,
-        looks_around=True,
+        Sharing.AROUND,
     )

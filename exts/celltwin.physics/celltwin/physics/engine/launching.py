@@ -6,6 +6,7 @@ import ctypes
 import os
 import threading
 from collections.abc import Callable
+from enum import Enum
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ __all__ = [
     "RecordedLaunch",
     "RecordingLauncher",
     "SharedLaunches",
+    "Sharing",
     "TapedLauncher",
     "processor_threads",
 ]
@@ -41,6 +43,22 @@ def processor_threads() -> int:
     return min(MOST_PARTS, int(asked))
 
 
+class Sharing(Enum):
+    """How the threads of a processor may share a launch.
+
+    A kernel that they may share takes two more numbers before its inputs: the first thread and the part of the launch
+    that it belongs to. Shared launches that follow each other are shared as one: each part runs all of them without
+    waiting for the others, so a thread may only read what it writes itself, or what none of them writes.
+    """
+
+    WHOLE = "whole"
+    """Not at all."""
+    APART = "apart"
+    """In parts that know nothing of each other."""
+    AROUND = "around"
+    """In parts that read what earlier launches of this kind wrote for others: parts wait before the next of these."""
+
+
 class Launcher:
     """Launches kernels on one device.
 
@@ -54,14 +72,7 @@ class Launcher:
         self.device = device
 
     def launch(
-        self,
-        kernel: Any,
-        size: int,
-        inputs: list[Any],
-        outputs: list[Any],
-        *,
-        divisible: bool = False,
-        looks_around: bool = False,
+        self, kernel: Any, size: int, inputs: list[Any], outputs: list[Any], sharing: Sharing = Sharing.WHOLE
     ) -> None:
         """Launch a kernel over ``size`` threads.
 
@@ -73,14 +84,8 @@ class Launcher:
             Threads; nothing happens for 0.
         inputs, outputs : list
             Its arguments.
-        divisible : bool
-            The kernel takes two more numbers before its inputs: the first thread and the part of the launch that it
-            belongs to, so that the threads of a processor can share it. Divisible launches that follow each other are
-            shared as one, and each part runs all of them without waiting for the others: so a thread may only read
-            what it writes itself, or what none of them writes.
-        looks_around : bool
-            A divisible kernel reads what earlier launches of its kind wrote for other threads: parts wait for each
-            other before the next of these.
+        sharing : Sharing
+            How the threads of a processor may share it.
         """
         raise NotImplementedError
 
@@ -115,27 +120,24 @@ class RecordingLauncher(Launcher):
         self._threads = processor_threads() if device == "cpu" else 1
 
     def launch(
-        self,
-        kernel: Any,
-        size: int,
-        inputs: list[Any],
-        outputs: list[Any],
-        *,
-        divisible: bool = False,
-        looks_around: bool = False,
+        self, kernel: Any, size: int, inputs: list[Any], outputs: list[Any], sharing: Sharing = Sharing.WHOLE
     ) -> None:
         """Record a launch."""
         if not size:
             return
-        parts = max(1, min(self._threads, size // _LEAST_SHARE)) if divisible else 1
+        if sharing is Sharing.WHOLE:
+            self._recorded.append(self._record(kernel, size, inputs, outputs))
+            return
+        parts = max(1, min(self._threads, size // _LEAST_SHARE))
         bounds = [size * part // parts for part in range(parts + 1)]
         shares = [
             self._record(kernel, bounds[part + 1] - bounds[part], [bounds[part], part, *inputs], outputs)
-            for part in range(parts if divisible else 0)
+            for part in range(parts)
         ]
         if parts == 1:
-            self._recorded.append(shares[0] if divisible else self._record(kernel, size, inputs, outputs))
+            self._recorded.append(shares[0])
             return
+        looks_around = sharing is Sharing.AROUND
         last = self._recorded[-1] if self._recorded else None
         if isinstance(last, SharedLaunches) and last.takes(shares, looks_around=looks_around):
             last.add(shares, looks_around=looks_around)
@@ -158,19 +160,12 @@ class TapedLauncher(Launcher):
     """Launches at once, so that an open tape of Warp sees it."""
 
     def launch(
-        self,
-        kernel: Any,
-        size: int,
-        inputs: list[Any],
-        outputs: list[Any],
-        *,
-        divisible: bool = False,
-        looks_around: bool = False,  # noqa: ARG002 - of no meaning where launches follow one another
+        self, kernel: Any, size: int, inputs: list[Any], outputs: list[Any], sharing: Sharing = Sharing.WHOLE
     ) -> None:
         """Launch now."""
         import warp as wp
 
-        given = [0, 0, *inputs] if divisible else inputs
+        given = inputs if sharing is Sharing.WHOLE else [0, 0, *inputs]
         if size:
             wp.launch(kernel, dim=size, inputs=given, outputs=outputs, device=self.device)
 

@@ -12,7 +12,7 @@ from celltwin.core import Array
 from .cell_fields import CellConstants, CellState, CircuitWork, allocate_cells
 from .cell_model import CellModel
 from .fields import CellField, Grid, ScratchField, bundles_of
-from .launching import Launcher
+from .launching import Launcher, Sharing
 from .porous_electrode_kernels import POROUS_ROWS, make_porous_kernels
 from .shared_cell import share_cell
 from .shared_porous_cell import share_porous_cell
@@ -209,7 +209,7 @@ class PorousElectrodeCells:
                 work.salt_slope,
                 work.linear,
             ),
-            divisible=True,
+            Sharing.APART,
         )
         for _ in range(_AT_FIRST):
             self._step_newton(launcher, common, constants, work, circuit, guess)
@@ -272,7 +272,7 @@ class PorousElectrodeCells:
                 ),
             ],
             bundles_of(*vars(after).values(), solved.soc, solved.heat),
-            divisible=True,
+            Sharing.APART,
         )
 
     def charge(self, state: PorousElectrodeState, _solved: CellState) -> CellField:
@@ -336,7 +336,7 @@ class PorousElectrodeCells:
                 circuit.inner,
                 circuit.conductance,
             ),
-            divisible=True,
+            Sharing.APART,
         )
 
     def _prepared(self, work: _PorousWork) -> tuple[CellField, ...]:

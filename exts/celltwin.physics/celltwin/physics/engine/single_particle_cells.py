@@ -13,7 +13,7 @@ from .cell_fields import CellConstants, CellState, CircuitWork, allocate_cells
 from .cell_kernels import LINEAR_ROWS, make_cell_kernels
 from .cell_model import CellModel
 from .fields import CellField, Grid, ScratchField, bundles_of
-from .launching import Launcher
+from .launching import Launcher, Sharing
 from .shared_cell import share_cell
 
 __all__ = ["SingleParticleCells", "SingleParticleState"]
@@ -168,7 +168,7 @@ class SingleParticleCells:
                 ),
             ],
             bundles_of(*vars(work).values(), circuit.source, circuit.inner, circuit.conductance),
-            divisible=True,
+            Sharing.APART,
         )
 
     def linearise(
@@ -197,7 +197,7 @@ class SingleParticleCells:
                 ),
             ],
             bundles_of(circuit.source, circuit.inner, circuit.conductance),
-            divisible=True,
+            Sharing.APART,
         )
 
     def finish(
@@ -249,7 +249,7 @@ class SingleParticleCells:
                 solved.soc,
                 solved.heat,
             ),
-            divisible=True,
+            Sharing.APART,
         )
 
     def charge(self, state: SingleParticleState, _solved: CellState) -> CellField:

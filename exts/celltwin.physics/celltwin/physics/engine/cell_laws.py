@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from .branch_laws import make_branch_laws
 from .lanes import Lanes
 
 __all__ = ["FARADAY", "GAS_CONSTANT", "LAST_LITHIUM", "CellLaws", "make_cell_laws", "make_cell_structure"]
 
 FARADAY = 96485.33212  # [C/mol]
 GAS_CONSTANT = 8.31446261815324  # [J/(mol.K)]
-# A discharge ends here: over the last of lithium, and of room for it, the voltage falls by volts, so that an exhausted
-# cell carries what still reaches its surfaces and no more.
-LAST_LITHIUM = 1e-3  # stoichiometry [-]
-_EXHAUSTION = 10.0  # [V]
+LAST_LITHIUM = 1e-3  # over it, and over the last room for it, an exhausted cell's voltage falls: stoichiometry [-]
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +117,7 @@ def make_cell_laws(
     exp, log, sqrt, clip = lanes.exp, lanes.log, lanes.sqrt, lanes.clip
     shared_type = make_cell_structure()
     zero, half, one = real(0.0), real(0.5), real(1.0)
-    exhaustion = real(_EXHAUSTION)
+    branch = make_branch_laws(lanes)
 
     @wp.func
     def warmth(shared: shared_type, temperature: vector):
@@ -294,16 +292,6 @@ def make_cell_laws(
     transference = same_transference if constant_transference else local_transference
 
     @wp.func
-    def exhausted(left: vector, inverse_last: real):
-        # what the last of something takes from the voltage: cubic from 1 of it to 0, straight on below; and how much
-        # more with every bit less
-        lack = wp.max(vector(one) - left * inverse_last, vector())
-        held = wp.min(lack, vector(one))
-        square = wp.cw_mul(held, held) * real(3.0)
-        loss = wp.cw_mul(square, lack) - wp.cw_mul(wp.cw_mul(held, held), held) * real(2.0)
-        return loss * exhaustion, square * (exhaustion * inverse_last)
-
-    @wp.func
     def released_never(table: wp.array2d(dtype=real), old: vector, new: vector, temperature: vector, warming: vector):
         return vector()
 
@@ -315,27 +303,6 @@ def make_cell_laws(
         return wp.cw_mul(u - wp.cw_mul(temperature, entropy), new - old)
 
     released = released_enthalpy if heat_of_mixing else released_never
-
-    @wp.func
-    def draw_tangent(
-        bundle: int,
-        voltage: vector,
-        slope: vector,
-        current: vector,
-        shunt: vector,
-        connection: vector,
-        connected: vector,
-        source: wp.array(dtype=vector),
-        inner: wp.array(dtype=vector),
-        conductance: wp.array(dtype=vector),
-    ):
-        # Thevenin source and resistance at the cell's own ends, with its shunt; conductance of the whole branch
-        resistance = wp.max(-slope, vector(real(1e-7)))
-        beside = vector(one) + wp.cw_mul(resistance, shunt)
-        source[bundle] = wp.cw_div(voltage + wp.cw_mul(resistance, current), beside)
-        inner_resistance = wp.cw_div(resistance, beside)
-        inner[bundle] = inner_resistance
-        conductance[bundle] = wp.cw_div(connected, inner_resistance + connection)
 
     return CellLaws(
         warmth=warmth,
@@ -353,7 +320,7 @@ def make_cell_laws(
         diffusivity_negative=diffusivity_n,
         diffusivity_positive=diffusivity_p,
         transference=transference,
-        exhausted=exhausted,
+        exhausted=branch.exhausted,
         released=released,
-        draw_tangent=draw_tangent,
+        draw_tangent=branch.draw_tangent,
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from .branch_laws import make_branch_laws
 from .lanes import Lanes
 
 __all__ = ["CIRCUIT_ROWS", "EquivalentCircuitKernels", "make_equivalent_circuit_kernels"]
@@ -19,8 +20,7 @@ CIRCUIT_ROWS = (
     "second_slope",
     "resistance",  # ohmic [ohm]
 )
-# Over the last charge the voltage falls by volts, so that an empty cell carries no more.
-_EXHAUSTION, _LAST_CHARGE = 10.0, 1e-3  # [V, -]
+_LAST_CHARGE = 1e-3  # over it an empty cell's voltage falls: state of charge [-]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,8 @@ def make_equivalent_circuit_kernels(lanes: Lanes) -> EquivalentCircuitKernels:
     real, vector, width, exp = lanes.real, lanes.vector, lanes.width, lanes.exp
     clip, cubic = lanes.clip, lanes.cubic
     one = real(1.0)
-    exhaustion, inverse_charge = real(_EXHAUSTION), real(1.0 / _LAST_CHARGE)
+    branch = make_branch_laws(lanes)
+    exhausted, draw_tangent, inverse_charge = branch.exhausted, branch.draw_tangent, real(1.0 / _LAST_CHARGE)
 
     @wp.func
     def potential(table: wp.array2d(dtype=real), charge: vector, warming: vector):
@@ -64,7 +65,7 @@ def make_equivalent_circuit_kernels(lanes: Lanes) -> EquivalentCircuitKernels:
         return value, slope, entropy
 
     @wp.func
-    def draw_tangent(
+    def settle(
         b: int,
         table: wp.array2d(dtype=real),
         linear: wp.array2d(dtype=vector),
@@ -82,21 +83,10 @@ def make_equivalent_circuit_kernels(lanes: Lanes) -> EquivalentCircuitKernels:
         ohmic = linear[3, b] + linear[5, b] + linear[6, b]
         voltage = value - linear[2, b] - linear[4, b] - wp.cw_mul(ohmic, current)
         slope = wp.cw_mul(slope, linear[1, b]) - ohmic
-        left = charge * inverse_charge
-        if wp.min(left) < one:
-            # cubic from 1 of the last charge to 0, straight on below
-            lack = wp.max(vector(one) - left, vector())
-            held = wp.min(lack, vector(one))
-            square = wp.cw_mul(held, held) * real(3.0)
-            loss = wp.cw_mul(square, lack) - wp.cw_mul(wp.cw_mul(held, held), held) * real(2.0)
-            voltage = voltage - loss * exhaustion
-            slope = slope + wp.cw_mul(square, linear[1, b]) * (exhaustion * inverse_charge)
-        resistance = wp.max(-slope, vector(real(1e-7)))
-        beside = vector(one) + wp.cw_mul(resistance, shunt)
-        source[b] = wp.cw_div(voltage + wp.cw_mul(resistance, current), beside)
-        inner_resistance = wp.cw_div(resistance, beside)
-        inner[b] = inner_resistance
-        conductance[b] = wp.cw_div(connected, inner_resistance + connection)
+        loss, steep_loss = exhausted(charge, inverse_charge)
+        voltage = voltage - loss
+        slope = slope + wp.cw_mul(steep_loss, linear[1, b])
+        draw_tangent(b, voltage, slope, current, shunt, connection, connected, source, inner, conductance)
 
     @wp.kernel(module="unique", module_options=lanes.module_options)
     def prepare(
@@ -142,7 +132,7 @@ def make_equivalent_circuit_kernels(lanes: Lanes) -> EquivalentCircuitKernels:
         linear[4, b] = second[b] * remains_second
         linear[5, b] = slow_second * (one - remains_second)
         linear[6, b] = ohmic + wp.cw_mul(resistance[b], contact_factor[b])
-        draw_tangent(
+        settle(
             b,
             potentials,
             linear,
@@ -174,7 +164,7 @@ def make_equivalent_circuit_kernels(lanes: Lanes) -> EquivalentCircuitKernels:
     ):
         b = wp.tid() + offset
         warming = temperature[b] - vector(reference_temperature)
-        draw_tangent(
+        settle(
             b,
             potentials,
             linear,

@@ -17,12 +17,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from celltwin.physics.calibration import CellDescription, MeasuredCurve, MeasuredSet, read_measured_set
 from celltwin.physics.calibration.base_sets import BaseSet
 from celltwin.physics.calibration.calibrate import CalibrationOptions, CalibrationResult, calibrate
 from celltwin.physics.calibration.calibration_figures import CurveFigures, score_curve
 from celltwin.physics.calibration.cell_simulation import CellModel, ModelOptions
 from celltwin.physics.calibration.optimisers import Progress
+from celltwin.physics.measurements import CellDescription, MeasuredCurve, MeasuredSet, read_measured_set
 from tools.bench.figures import describe_machine
 
 __all__ = ["SETS", "main", "run"]

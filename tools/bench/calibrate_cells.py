@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from celltwin.core import load_pack
-from celltwin.physics.calibration import capacity_spread, list_cells, read_capacities, read_measured_set
 from celltwin.physics.calibration.calibrate import CalibrationOptions, calibrate
-from celltwin.physics.calibration.cell_description import CellDescription
 from celltwin.physics.calibration.cell_population import CellEvidence, fit_population
 from celltwin.physics.calibration.online_recalibration import recalibrate_pack
 from celltwin.physics.calibration.online_recalibration_window import window_of_curves
 from celltwin.physics.calibration.refit_cell import RefitOptions, refit_cell
+from celltwin.physics.measurements import capacity_spread, list_cells, read_capacities, read_measured_set
+from celltwin.physics.measurements.cell_description import CellDescription
 from tools.bench.figures import Figures
 
 __all__ = ["recalibrate_leaf", "recover_population", "refit_sister", "run"]

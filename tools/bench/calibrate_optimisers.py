@@ -22,7 +22,6 @@ from pathlib import Path
 import numpy as np
 
 from celltwin.core import Array
-from celltwin.physics.calibration import CellDescription, read_measured_set
 from celltwin.physics.calibration.base_sets import choose_base_set
 from celltwin.physics.calibration.calibration_figures import score_curve
 from celltwin.physics.calibration.calibration_problem import CalibrationProblem
@@ -30,6 +29,7 @@ from celltwin.physics.calibration.cell_simulation import CellModel, ModelOptions
 from celltwin.physics.calibration.optimisers import minimise
 from celltwin.physics.calibration.parameter_space import ParameterSpace
 from celltwin.physics.calibration.parameter_space_cell import cell_parameter_space
+from celltwin.physics.measurements import CellDescription, read_measured_set
 from tools.bench.calibrate_optimisers_plots import plot_optimisers
 from tools.bench.calibration_pybop import register_pybop
 from tools.bench.environment import BenchEnvironmentError, prepare_environment

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from celltwin.core import Array
-from celltwin.physics.calibration import CellDescription, CurveSource, MeasuredCurve, read_measured_set
+from celltwin.physics.measurements import CellDescription, CurveSource, MeasuredCurve, read_measured_set
 from tools.bench.figures import Figures
 
 if TYPE_CHECKING:

@@ -25,13 +25,13 @@ from celltwin.physics.calibration.calibrated_set import (
 from celltwin.physics.calibration.calibrated_set_check import check_written_set
 from celltwin.physics.calibration.calibrated_set_tables import cell_tables, exchange_current, tabulate
 from celltwin.physics.calibration.calibration_figures import score_curves, simulate_curve
-from celltwin.physics.calibration.cell_description import CellDescription
 from celltwin.physics.calibration.cell_simulation import CellModel, CellSimulation, ModelOptions
 from celltwin.physics.calibration.consistency import audit_calibration
 from celltwin.physics.calibration.consistency_check import CheckOutcome, ConsistencyCheck
 from celltwin.physics.calibration.consistency_course import law_values
-from celltwin.physics.calibration.measured_curve import CurveSource, MeasuredCurve, MeasuredSet
 from celltwin.physics.engine import build_cell_model
+from celltwin.physics.measurements.cell_description import CellDescription
+from celltwin.physics.measurements.curve import CurveSource, MeasuredCurve, MeasuredSet
 
 CELL = CellDescription(name="Made Up 21700", chemistry="NMC-graphite-SiOx", format="21700", capacity=5.0)
 NAMES = ("Positive particle diffusivity [m2.s-1]", "Contact resistance [Ohm]")

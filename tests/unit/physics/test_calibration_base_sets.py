@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from celltwin.core import ModelError
-from celltwin.physics.calibration import BASE_SETS, CellDescription, CurveSource, MeasuredCurve
+from celltwin.physics.calibration import BASE_SETS
 from celltwin.physics.calibration.base_sets import choose_base_set
 from celltwin.physics.calibration.base_sets_balance import electrode_potentials
 from celltwin.physics.calibration.base_sets_laws import ShapeCorrections, published_values, with_laws
 from celltwin.physics.calibration.parameter_space_cell import cell_parameter_space, cell_shapes, shape_parameter_space
+from celltwin.physics.measurements import CellDescription, CurveSource, MeasuredCurve
 
 CELL = CellDescription(name="made up", chemistry="NMC-graphite-SiOx", format="21700", capacity=5.0)
 

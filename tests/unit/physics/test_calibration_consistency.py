@@ -11,13 +11,13 @@ from celltwin.core import ModelError
 from celltwin.physics.calibration.base_sets import choose_base_set
 from celltwin.physics.calibration.calibrate import CalibrationOptions, calibrate
 from celltwin.physics.calibration.calibration_figures import CurveFigures, simulate_curve
-from celltwin.physics.calibration.cell_description import CellDescription
 from celltwin.physics.calibration.cell_simulation import CellModel, CellSimulation, ModelOptions
 from celltwin.physics.calibration.consistency import audit_calibration
 from celltwin.physics.calibration.consistency_balance import BalanceLimits, check_capacity, check_course
 from celltwin.physics.calibration.consistency_check import CheckOutcome, ConsistencyCheck, join_checks, judge
 from celltwin.physics.calibration.consistency_flags import FitLimits, check_data, check_fit, check_search
-from celltwin.physics.calibration.measured_curve import CurveSource, MeasuredCurve, MeasuredSet
+from celltwin.physics.measurements.cell_description import CellDescription
+from celltwin.physics.measurements.curve import CurveSource, MeasuredCurve, MeasuredSet
 
 CELL = CellDescription(name="made up", chemistry="NMC-graphite-SiOx", format="21700", capacity=5.0)
 NAMES = ("Positive particle diffusivity [m2.s-1]", "Contact resistance [Ohm]")

@@ -7,7 +7,6 @@ import pytest
 
 from celltwin.core import ModelError
 from celltwin.physics.calibration.calibration_problem import ResidualBlock
-from celltwin.physics.calibration.measured_curve import CurveSource, MeasuredCurve
 from celltwin.physics.calibration.posterior_discrepancy import (
     Discrepancy,
     ParameterPrior,
@@ -18,6 +17,7 @@ from celltwin.physics.calibration.posterior_discrepancy import (
 from celltwin.physics.calibration.posterior_emulator import train_emulator
 from celltwin.physics.calibration.posterior_left_out import LeftOutCurve, learn_inflation
 from celltwin.physics.calibration.posterior_sampling import sample_density
+from celltwin.physics.measurements.curve import CurveSource, MeasuredCurve
 
 ROWS = 200
 ALLOWED = 4e-3  # [V]

@@ -12,12 +12,12 @@ from celltwin.physics.calibration.base_sets import choose_base_set
 from celltwin.physics.calibration.calibrate import CalibrationOptions, calibrate
 from celltwin.physics.calibration.calibration_figures import score_curve
 from celltwin.physics.calibration.calibration_problem import CalibrationProblem, choose_rows
-from celltwin.physics.calibration.cell_description import CellDescription
 from celltwin.physics.calibration.cell_simulation import CellModel, CellSimulation, ModelOptions
 from celltwin.physics.calibration.cell_simulation_profile import find_profile, simplify
-from celltwin.physics.calibration.measured_curve import CurveSource, MeasuredCurve, MeasuredSet
 from celltwin.physics.calibration.optimisers import minimise
 from celltwin.physics.calibration.parameter_space_cell import cell_parameter_space
+from celltwin.physics.measurements.cell_description import CellDescription
+from celltwin.physics.measurements.curve import CurveSource, MeasuredCurve, MeasuredSet
 
 CELL = CellDescription(name="made up", chemistry="NMC-graphite-SiOx", format="21700", capacity=5.0)
 DIFFUSION, CONTACT = "Positive particle diffusivity [m2.s-1]", "Contact resistance [Ohm]"

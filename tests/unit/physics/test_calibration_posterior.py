@@ -10,16 +10,16 @@ import pytest
 from celltwin.core import ModelError
 from celltwin.physics.calibration.base_sets import choose_base_set
 from celltwin.physics.calibration.calibration_problem import CalibrationProblem, CostOptions
-from celltwin.physics.calibration.cell_description import CellDescription
 from celltwin.physics.calibration.cell_simulation import CellModel, CellSimulation, ModelOptions
 from celltwin.physics.calibration.identifiability import describe_identifiability, determined_combinations
-from celltwin.physics.calibration.measured_curve import CurveSource, MeasuredCurve
 from celltwin.physics.calibration.optimisers import minimise
 from celltwin.physics.calibration.parameter_space_cell import cell_parameter_space
 from celltwin.physics.calibration.posterior import ParameterPosterior, PosteriorOptions, posterior_at
 from celltwin.physics.calibration.predictive import predict_curves
 from celltwin.physics.calibration.profile_likelihood import profile_likelihood
 from celltwin.physics.calibration.sensitivity import sobol_sensitivity
+from celltwin.physics.measurements.cell_description import CellDescription
+from celltwin.physics.measurements.curve import CurveSource, MeasuredCurve
 
 CELL = CellDescription(name="made up", chemistry="NMC-graphite-SiOx", format="21700", capacity=5.0)
 DIFFUSION, CONTACT = "Positive particle diffusivity [m2.s-1]", "Contact resistance [Ohm]"

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from celltwin.core import ModelError, SettingsError
-from celltwin.physics.calibration import capacity_spread, read_capacities
 from celltwin.physics.calibration.cell_population import CellEvidence, fit_population
 from celltwin.physics.calibration.cell_population_distribution import (
     CellPopulationDistribution,
     load_cell_distribution,
     vary_pack,
 )
+from celltwin.physics.measurements import capacity_spread, read_capacities
 from celltwin.physics.varied_pack import build_varied_engine
 
 NAMES = ("capacity", "resistance", "diffusivity")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from celltwin.physics.calibration import (
+from celltwin.physics.measurements import (
     CELL_CHEMISTRIES,
     CellDescription,
     CurveFinding,
@@ -20,7 +20,7 @@ from celltwin.physics.calibration import (
     check_measured_set,
     require_usable,
 )
-from celltwin.physics.calibration.curve_checks_sign import find_current_sign
+from celltwin.physics.measurements.curve_checks_sign import find_current_sign
 
 CELL = CellDescription(name="made", chemistry="NMC-graphite", format="18650", capacity=2.0)
 SOC = [0.0, 0.03, 0.1, 0.2, 0.5, 0.8, 1.0]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from celltwin.core import ShapeError, SpecError
-from celltwin.physics.calibration import (
+from celltwin.physics.measurements import (
     CELL_CHEMISTRIES,
     CellDescription,
     CurveSource,
@@ -18,8 +18,8 @@ from celltwin.physics.calibration import (
     load_cell_description,
     parse_cell_description,
 )
-from celltwin.physics.calibration.measured_noise import column_resolution, column_scatter, estimate_noise
-from celltwin.physics.calibration.measured_rates import parse_rate, rate_name
+from celltwin.physics.measurements.noise import column_resolution, column_scatter, estimate_noise
+from celltwin.physics.measurements.rates import parse_rate, rate_name
 
 SOURCE = CurveSource(path="cell.csv", sha256="0", rows=4)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from celltwin.physics.calibration import CurveSource
-from celltwin.physics.calibration.measured_columns import CellColumns, as_columns, clean_columns
-from celltwin.physics.calibration.measured_segments import cut_curves, find_segments
+from celltwin.physics.measurements import CurveSource
+from celltwin.physics.measurements.columns import CellColumns, as_columns, clean_columns
+from celltwin.physics.measurements.segments import cut_curves, find_segments
 
 SOURCE = CurveSource(path="record.csv", sha256="0", rows=0)
 

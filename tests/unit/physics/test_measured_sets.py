@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from celltwin.physics.calibration import (
+from celltwin.physics.measurements import (
     CellDescription,
     FindingLevel,
     MeasuredSet,

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from celltwin.core import SpecError
-from celltwin.physics.calibration import (
+from celltwin.physics.measurements import (
     CellDescription,
     MeasuredCurve,
     MeasurementError,

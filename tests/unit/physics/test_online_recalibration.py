@@ -10,8 +10,6 @@ import pytest
 
 from celltwin.core import Kind, Level, ModelError, PackState, Reading, load_pack
 from celltwin.physics import SimulatedPlant
-from celltwin.physics.calibration import list_cells, read_measured_set
-from celltwin.physics.calibration.measured_curve import MeasurementError
 from celltwin.physics.calibration.online_recalibration import (
     OnlineRecalibration,
     RecalibrationOptions,
@@ -27,6 +25,8 @@ from celltwin.physics.calibration.online_recalibration_window import (
     window_of_curves,
     window_of_states,
 )
+from celltwin.physics.measurements import list_cells, read_measured_set
+from celltwin.physics.measurements.curve import MeasurementError
 from celltwin.physics.simulated_plant import sensed_channels
 
 TRUTH = np.array([[0.02, 0.12, 0.0], [0.0, 0.2, 0.1], [0.03, -0.15, -0.2], [-0.10, 0.35, 0.0]])

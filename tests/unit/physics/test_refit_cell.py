@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from celltwin.core import ModelError
-from celltwin.physics.calibration import read_measured_set
 from celltwin.physics.calibration.base_sets import choose_base_set
 from celltwin.physics.calibration.calibrate import CalibrationOptions, calibrate
 from celltwin.physics.calibration.calibration_figures import simulate_curve
-from celltwin.physics.calibration.cell_description import CellDescription
 from celltwin.physics.calibration.cell_population import fit_population
 from celltwin.physics.calibration.cell_simulation import LEAD_RESISTANCE, CellModel, ModelOptions
-from celltwin.physics.calibration.measured_curve import CurveSource, MeasuredCurve, MeasuredSet
 from celltwin.physics.calibration.refit_cell import RefitOptions, SharedCell, refit_cell
 from celltwin.physics.calibration.refit_coordinates import CELL_TO_CELL, CellPrior, cell_prior
+from celltwin.physics.measurements import read_measured_set
+from celltwin.physics.measurements.cell_description import CellDescription
+from celltwin.physics.measurements.curve import CurveSource, MeasuredCurve, MeasuredSet
 
 CELL = CellDescription(name="made up", chemistry="NMC-graphite-SiOx", format="21700", capacity=5.0)
 NAMES = ("capacity", "resistance", "lead resistance", "diffusivity", "heat transfer")

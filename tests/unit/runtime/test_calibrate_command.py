@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 from celltwin.core import CelltwinError
 from celltwin.physics import load_cell_parameters
 from celltwin.physics.calibration.base_sets import choose_base_set
-from celltwin.physics.calibration.cell_description import CellDescription
 from celltwin.physics.calibration.cell_simulation import CellModel, CellSimulation, ModelOptions
-from celltwin.physics.calibration.measured_curve import CurveSource, MeasuredCurve
+from celltwin.physics.measurements.cell_description import CellDescription
+from celltwin.physics.measurements.curve import CurveSource, MeasuredCurve
 from celltwin.runtime.calibrate import CalibrationSettings, run_calibration
 from celltwin.runtime.command_line import app
 from celltwin.runtime.report import ReportWriter

@@ -17,11 +17,11 @@ from .run_folder import RunFolder, writing
 from .settings import REPOSITORY, resolve
 
 if TYPE_CHECKING:
-    from celltwin.physics.calibration import CellDescription, MeasuredSet
     from celltwin.physics.calibration.calibrate import CalibrationOptions, CalibrationResult
     from celltwin.physics.calibration.calibrated_set import ParameterUncertainty
     from celltwin.physics.calibration.consistency import CalibrationAudit
     from celltwin.physics.calibration.optimisers import Progress
+    from celltwin.physics.measurements import CellDescription, MeasuredSet
 
 __all__ = ["CURVES_FILE", "CalibrationOutcome", "CalibrationSettings", "run_calibration"]
 
@@ -143,12 +143,12 @@ def run_calibration(settings: CalibrationSettings, progress: Show | None = None)
     CelltwinError
         If measurements or description cannot be used, or the folder cannot be written.
     """
-    from celltwin.physics.calibration import check_measured_set, load_cell_description, require_usable
     from celltwin.physics.calibration.calibrate import calibrate
     from celltwin.physics.calibration.calibrated_set import build_calibrated_set, set_name, write_calibrated_set
     from celltwin.physics.calibration.calibrated_set_check import check_written_set
     from celltwin.physics.calibration.consistency import audit_calibration
     from celltwin.physics.calibration.consistency_check import CheckOutcome
+    from celltwin.physics.measurements import check_measured_set, load_cell_description, require_usable
 
     _check(settings)
     description = load_cell_description(resolve(settings.cell))
@@ -228,7 +228,7 @@ def _check(settings: CalibrationSettings) -> None:
 
 
 def _read(settings: CalibrationSettings, description: CellDescription) -> MeasuredSet:
-    from celltwin.physics.calibration import read_measured_set
+    from celltwin.physics.measurements import read_measured_set
 
     return read_measured_set(
         [resolve(path) for path in settings.files],

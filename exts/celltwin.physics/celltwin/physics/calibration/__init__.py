@@ -14,14 +14,6 @@ from .calibrated_set_check import check_written_set
 from .calibrated_set_uncertainty import uncertainty_of
 from .calibration_figures import CurveFigures, score_curve, score_curves, simulate_curve
 from .calibration_problem import CalibrationProblem, CostOptions
-from .cell_description import (
-    CELL_CHEMISTRIES,
-    CYLINDRICAL_FORMATS,
-    CellDescription,
-    ChemistryWindow,
-    load_cell_description,
-    parse_cell_description,
-)
 from .cell_population import CellEvidence, Population, fit_population
 from .cell_population_distribution import CellPopulationDistribution, load_cell_distribution, vary_pack
 from .cell_simulation import CellModel, CellSimulation, ModelOptions, SimulatedCurve
@@ -29,14 +21,7 @@ from .consistency import CalibrationAudit, audit_calibration
 from .consistency_balance import BalanceLimits
 from .consistency_check import CheckOutcome, ConsistencyCheck
 from .consistency_flags import FitLimits
-from .curve_checks import check_curve, check_measured_set, require_usable
-from .curve_checks_finding import CurveFinding, FindingLevel
 from .identifiability import DeterminedCombination, describe_identifiability, determined_combinations
-from .measured_capacity import CapacitySpread, CellCapacities, capacity_spread, read_capacities
-from .measured_curve import CURVE_KINDS, CurveSource, MeasuredCurve, MeasuredSet, MeasurementError
-from .measured_readers import MEASURED_KINDS, list_cells, read_measured_set
-from .measured_readers_mapping import ColumnRule, TableMapping, load_mapping, parse_mapping
-from .measured_readers_records import OpenCircuitTable, read_lgm50_open_circuit
 from .online_recalibration import (
     OnlineRecalibration,
     RecalibrationOptions,
@@ -66,10 +51,6 @@ from .sensitivity import CurveSensitivity, sobol_sensitivity
 
 __all__ = [
     "BASE_SETS",
-    "CELL_CHEMISTRIES",
-    "CURVE_KINDS",
-    "CYLINDRICAL_FORMATS",
-    "MEASURED_KINDS",
     "METHODS",
     "BalanceLimits",
     "BaseSet",
@@ -77,10 +58,7 @@ __all__ = [
     "CalibrationOptions",
     "CalibrationProblem",
     "CalibrationResult",
-    "CapacitySpread",
-    "CellCapacities",
     "CellCoordinate",
-    "CellDescription",
     "CellEvidence",
     "CellModel",
     "CellPopulationDistribution",
@@ -88,26 +66,17 @@ __all__ = [
     "CellRefit",
     "CellSimulation",
     "CheckOutcome",
-    "ChemistryWindow",
-    "ColumnRule",
     "ConsistencyCheck",
     "CostOptions",
     "CurveFigures",
-    "CurveFinding",
     "CurveSensitivity",
-    "CurveSource",
     "DeterminedCombination",
     "Discrepancy",
     "Excitation",
-    "FindingLevel",
     "FitLimits",
     "FreeParameter",
-    "MeasuredCurve",
-    "MeasuredSet",
-    "MeasurementError",
     "ModelOptions",
     "OnlineRecalibration",
-    "OpenCircuitTable",
     "OptimisationResult",
     "ParameterPosterior",
     "ParameterPrior",
@@ -126,7 +95,6 @@ __all__ = [
     "ShapeCorrections",
     "SharedCell",
     "SimulatedCurve",
-    "TableMapping",
     "TelemetryWindow",
     "assess_window",
     "audit_calibration",
@@ -134,37 +102,25 @@ __all__ = [
     "build_provenance_card",
     "calibrate",
     "calibrated_values",
-    "capacity_spread",
     "cell_parameter_space",
     "cell_prior",
     "cell_shapes",
-    "check_curve",
-    "check_measured_set",
     "check_written_set",
     "choose_base_set",
     "describe_identifiability",
     "determined_combinations",
     "fit_population",
-    "list_cells",
-    "load_cell_description",
     "load_cell_distribution",
-    "load_mapping",
     "minimise",
-    "parse_cell_description",
-    "parse_mapping",
     "physical_ranges",
     "posterior_at",
     "posterior_of",
     "predict_curves",
     "profile_likelihood",
     "read_calibrated_set",
-    "read_capacities",
-    "read_lgm50_open_circuit",
-    "read_measured_set",
     "recalibrate_pack",
     "refit_cell",
     "register_method",
-    "require_usable",
     "score_curve",
     "score_curves",
     "shape_parameter_space",

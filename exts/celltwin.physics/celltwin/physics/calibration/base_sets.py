@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from celltwin.core import ModelError
 
 from ..engine.bpx_source import read_bpx
+from ..measurements.cell_description import CellDescription
+from ..measurements.curve import MeasuredCurve
 from ..parameter_sets import parameter_values
 from .base_sets_balance import Balance, balance_on_charge, balance_on_curve
 from .base_sets_laws import published_values
-from .cell_description import CellDescription
-from .measured_curve import MeasuredCurve
 
 if TYPE_CHECKING:
     import pybamm

@@ -10,7 +10,7 @@ import numpy as np
 
 from celltwin.core import SECONDS_PER_HOUR, Array, ModelError
 
-from .measured_curve import MeasuredCurve
+from ..measurements.curve import MeasuredCurve
 
 if TYPE_CHECKING:
     import pybamm

@@ -16,13 +16,13 @@ import numpy as np
 
 from celltwin.core import Array, ModelError
 
+from ..measurements.cell_description import CellDescription
+from ..measurements.curve import CurveSource, MeasuredCurve, MeasuredSet
 from .base_sets import BaseSet, choose_base_set
 from .base_sets_laws import ShapeCorrections
 from .calibration_figures import CurveFigures, score_curves
 from .calibration_problem import CalibrationProblem, CostOptions
-from .cell_description import CellDescription
 from .cell_simulation import SURFACE_GAP, SURFACE_LAG, CellModel, ModelOptions
-from .measured_curve import CurveSource, MeasuredCurve, MeasuredSet
 from .optimisers import OptimisationResult, Progress, minimise
 from .parameter_space import ParameterSpace
 from .parameter_space_cell import cell_parameter_space, cell_shapes, shape_parameter_space

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from celltwin.core import ZERO_CELSIUS, Array, ModelError, require_shape
 
+from ..measurements.curve import MeasuredSet
 from .base_sets_laws import CHARGE_MISSING, with_laws
 from .calibrated_set_bpx import build_bpx_sections
 from .calibrated_set_content import EXTENSION, FORMAT, extension_of
@@ -22,7 +23,6 @@ from .consistency import CalibrationAudit
 from .consistency_capacity import RestingLimits
 from .consistency_check import CheckOutcome, join_checks
 from .consistency_course import law_values
-from .measured_curve import MeasuredSet
 from .provenance import build_provenance_card, finite
 
 if TYPE_CHECKING:

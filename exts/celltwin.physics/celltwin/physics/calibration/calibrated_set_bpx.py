@@ -15,7 +15,7 @@ from .calibrated_set_tables import LawTable, cell_tables, exchange_current
 from .consistency_capacity import RestingLimits
 
 if TYPE_CHECKING:
-    from .cell_description import CellDescription
+    from ..measurements.cell_description import CellDescription
 
 __all__ = ["build_bpx_sections"]
 

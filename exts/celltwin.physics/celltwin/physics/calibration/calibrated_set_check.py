@@ -10,12 +10,12 @@ import numpy as np
 
 from celltwin.core import ModelError
 
+from ..measurements.curve import MeasuredSet
 from .calibrated_set import calibrated_values
 from .cell_simulation import CellSimulation
 from .consistency import CalibrationAudit
 from .consistency_check import ConsistencyCheck, judge
 from .consistency_course import lumped_options
-from .measured_curve import MeasuredSet
 
 if TYPE_CHECKING:
     from .calibrate import CalibrationResult

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from celltwin.core import Array
 
+from ..measurements.curve import MeasuredCurve
 from .cell_simulation import CellModel, CellSimulation, SimulatedCurve
-from .measured_curve import MeasuredCurve
 
 __all__ = ["CurveFigures", "score_curve", "score_curves", "simulate_curve"]
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from celltwin.core import Array, ShapeError
 
+from ..measurements.curve import MeasuredCurve
 from .cell_simulation import CellModel, CellSimulation, SimulatedCurve
-from .measured_curve import MeasuredCurve
 from .parameter_space import ParameterSpace
 
 __all__ = ["CalibrationProblem", "CostOptions", "ResidualBlock", "choose_rows"]

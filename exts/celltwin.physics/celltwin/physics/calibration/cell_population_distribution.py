@@ -12,10 +12,10 @@ import numpy as np
 
 from celltwin.core import Array, ModelError, PackSpec, SettingsError, freeze
 
+from ..measurements.capacity import CapacitySpread
 from ..pack_variation import PackVariation
 from ..parameters import CellParameters
 from .cell_population import Population
-from .measured_capacity import CapacitySpread
 
 if TYPE_CHECKING:
     from ..engine import CellPopulation

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from celltwin.core import Array, ModelError
 
+from ..measurements.curve import MeasuredCurve
 from .base_sets import BaseSet
 from .base_sets_laws import CHARGE_MISSING, DIRECT_INPUTS, LAW_INPUTS, ShapeCorrections, with_laws
 from .cell_simulation_profile import CurrentProfile, find_profile
 from .cell_simulation_surface import surface_temperature
-from .measured_curve import MeasuredCurve
 
 if TYPE_CHECKING:
     pass

@@ -10,7 +10,7 @@ import numpy as np
 
 from celltwin.core import Array
 
-from .measured_curve import MeasuredCurve
+from ..measurements.curve import MeasuredCurve
 
 __all__ = ["CurrentProfile", "find_profile", "simplify"]
 

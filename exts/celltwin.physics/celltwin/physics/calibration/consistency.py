@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from celltwin.core import ModelError
 
+from ..measurements.curve import MeasuredSet
 from .base_sets_laws import with_laws
 from .consistency_balance import BalanceLimits, check_capacity, check_course
 from .consistency_capacity import RestingLimits, find_resting_limits
 from .consistency_check import CheckOutcome, ConsistencyCheck, worst_outcome
 from .consistency_course import CellCourse, simulate_course
 from .consistency_flags import FitLimits, check_data, check_fit, check_search
-from .measured_curve import MeasuredSet
 
 if TYPE_CHECKING:
     from .calibrate import CalibrationResult

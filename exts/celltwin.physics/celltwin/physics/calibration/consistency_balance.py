@@ -9,11 +9,11 @@ import numpy as np
 
 from celltwin.core import SECONDS_PER_HOUR
 
-from .cell_description import CellDescription
+from ..measurements.cell_description import CellDescription
+from ..measurements.curve import MeasuredCurve
 from .consistency_capacity import RestingLimits
 from .consistency_check import CheckOutcome, ConsistencyCheck, judge
 from .consistency_course import CellCourse
-from .measured_curve import MeasuredCurve
 
 __all__ = ["BalanceLimits", "check_capacity", "check_course"]
 

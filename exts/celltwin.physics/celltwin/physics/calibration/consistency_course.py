@@ -11,10 +11,10 @@ import numpy as np
 
 from celltwin.core import SECONDS_PER_HOUR, Array, ModelError
 
+from ..measurements.curve import MeasuredCurve
 from .base_sets_balance import FARADAY
 from .base_sets_laws import with_laws
 from .cell_simulation import CellModel, CellSimulation
-from .measured_curve import MeasuredCurve
 
 __all__ = ["CellCourse", "electrode_capacity", "law_values", "lumped_options", "simulate_course"]
 

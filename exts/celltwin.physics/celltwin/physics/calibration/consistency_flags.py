@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..measurements.curve import MeasuredCurve, MeasuredSet
+from ..measurements.curve_checks import check_measured_set
+from ..measurements.curve_checks_finding import FindingLevel
 from .calibration_figures import CurveFigures
 from .consistency_check import CheckOutcome, ConsistencyCheck, judge, worst_outcome
-from .curve_checks import check_measured_set
-from .curve_checks_finding import FindingLevel
-from .measured_curve import MeasuredCurve, MeasuredSet
 
 if TYPE_CHECKING:
     from .calibrate import CalibrationResult

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from celltwin.core import SECONDS_PER_HOUR, Array, Channel, Kind, Level, PackSpec, PackState, SampleBlock, freeze
 
-from .measured_curve import MeasuredCurve, MeasurementError
+from ..measurements.curve import MeasuredCurve, MeasurementError
 
 __all__ = [
     "Excitation",

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from celltwin.core import Array, ModelError, freeze
 
+from ..measurements.curve import MeasuredCurve
 from .calibration_problem import CalibrationProblem, ResidualBlock
 from .cell_simulation import CellModel, CellSimulation
-from .measured_curve import MeasuredCurve
 from .optimisers import Progress
 from .posterior import ParameterPosterior
 

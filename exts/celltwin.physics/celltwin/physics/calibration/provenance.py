@@ -11,10 +11,10 @@ from dataclasses import asdict
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from ..measurements.curve import MeasuredCurve, MeasuredSet
 from .calibration_figures import CurveFigures
 from .consistency import CalibrationAudit
 from .consistency_check import ConsistencyCheck
-from .measured_curve import MeasuredCurve, MeasuredSet
 
 if TYPE_CHECKING:
     from .calibrate import CalibrationResult

@@ -10,6 +10,7 @@ import numpy as np
 
 from celltwin.core import Array, ModelError, freeze
 
+from ..measurements.curve import MeasuredCurve, MeasuredSet
 from .base_sets import BaseSet
 from .base_sets_laws import ShapeCorrections
 from .calibrate import CalibrationResult
@@ -17,7 +18,6 @@ from .calibration_figures import CurveFigures, score_curves, simulate_curve
 from .calibration_problem import CalibrationProblem, CostOptions
 from .cell_population import CellEvidence
 from .cell_simulation import LEAD_RESISTANCE, CellModel, ModelOptions
-from .measured_curve import MeasuredCurve, MeasuredSet
 from .optimisers import minimise
 from .parameter_space import FreeParameter, ParameterSpace
 from .parameter_space_cell import cell_parameter_space

@@ -1,4 +1,4 @@
-"""What every kind of cell is for the circuit: a branch with a source and a resistance, that ends when it is exhausted."""
+"""What every kind of cell is for the circuit: a source behind a resistance, that ends when it is exhausted."""
 
 # Warp reads the annotations of kernels as values: no postponed annotations here.
 from dataclasses import dataclass

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from celltwin.core import Array
 
-from .measured_noise import column_resolution
+from .noise import column_resolution
 
 __all__ = ["clipped_rows", "stuck_rows"]
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from celltwin.core import Array, freeze
 
-from .measured_curve import CurveSource, MeasurementError
-from .measured_readers_text import read_text_table
+from .curve import CurveSource, MeasurementError
+from .readers_text import read_text_table
 
 __all__ = ["CapacitySpread", "CellCapacities", "capacity_spread", "read_capacities"]
 

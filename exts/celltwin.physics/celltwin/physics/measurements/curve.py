@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from celltwin.core import SECONDS_PER_HOUR, Array, CelltwinError, freeze, require_shape
 
-from .measured_rates import parse_rate
+from .rates import parse_rate
 
 __all__ = ["CURVE_KINDS", "CurveSource", "MeasuredCurve", "MeasuredSet", "MeasurementError"]
 

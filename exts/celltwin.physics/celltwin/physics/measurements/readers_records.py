@@ -14,11 +14,11 @@ import numpy as np
 
 from celltwin.core import ZERO_CELSIUS, Array, freeze
 
-from .measured_columns import as_columns, build_curve, clean_columns
-from .measured_curve import CurveSource, MeasuredCurve, MeasurementError
-from .measured_readers_sheet import read_sheet
-from .measured_readers_text import TextTable, read_bytes, read_text_table
-from .measured_segments import CutRecord, cut_curves
+from .columns import as_columns, build_curve, clean_columns
+from .curve import CurveSource, MeasuredCurve, MeasurementError
+from .readers_sheet import read_sheet
+from .readers_text import TextTable, read_bytes, read_text_table
+from .segments import CutRecord, cut_curves
 
 __all__ = [
     "OpenCircuitTable",

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from celltwin.core import ZERO_CELSIUS
 
-from .measured_columns import as_columns, build_curve, clean_columns, leave_out
-from .measured_curve import CurveSource, MeasuredCurve, MeasurementError
-from .measured_readers_text import read_text_table
+from .columns import as_columns, build_curve, clean_columns, leave_out
+from .curve import CurveSource, MeasuredCurve, MeasurementError
+from .readers_text import read_text_table
 
 __all__ = ["HIDDEN", "read_samsung_30q", "read_xjtu_discharge"]
 

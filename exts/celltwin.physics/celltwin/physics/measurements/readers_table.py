@@ -13,13 +13,13 @@ import numpy as np
 
 from celltwin.core import Array, recognise_times, time_reader, unit_conversion
 
+from .columns import CellColumns, as_columns, clean_columns
+from .curve import CurveSource, MeasurementError
 from .curve_checks_sign import find_current_sign
-from .measured_columns import CellColumns, as_columns, clean_columns
-from .measured_curve import CurveSource, MeasurementError
-from .measured_readers_mapping import QUANTITIES, TIME_TEXTS, ColumnRule, TableMapping, guess_mapping
-from .measured_readers_sheet import read_sheet
-from .measured_readers_text import TextTable, read_bytes, read_text_table
-from .measured_segments import CutRecord, cut_curves
+from .readers_mapping import QUANTITIES, TIME_TEXTS, ColumnRule, TableMapping, guess_mapping
+from .readers_sheet import read_sheet
+from .readers_text import TextTable, read_bytes, read_text_table
+from .segments import CutRecord, cut_curves
 
 __all__ = ["read_table_columns", "read_table_curves"]
 

@@ -10,8 +10,8 @@ import numpy as np
 from celltwin.core import SECONDS_PER_HOUR
 
 from .cell_description import CELL_CHEMISTRIES, CellDescription, ChemistryWindow
+from .curve import MeasuredCurve
 from .curve_checks_finding import CurveFinding, FindingLevel
-from .measured_curve import MeasuredCurve
 
 __all__ = ["DischargeShape", "check_chemistry", "discharge_shape"]
 

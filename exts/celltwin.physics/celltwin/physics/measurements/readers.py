@@ -10,18 +10,18 @@ from pathlib import Path
 from celltwin.core import ZERO_CELSIUS
 
 from .cell_description import CellDescription
-from .measured_curve import CURVE_KINDS, MeasuredCurve, MeasuredSet, MeasurementError
-from .measured_readers_mapping import TableMapping, load_mapping
-from .measured_readers_records import (
+from .curve import CURVE_KINDS, MeasuredCurve, MeasuredSet, MeasurementError
+from .readers_mapping import TableMapping, load_mapping
+from .readers_records import (
     read_enertech,
     read_leaf_modules,
     read_lgm50_pulses,
     read_lgm50_rates,
     read_samsung_21700,
 )
-from .measured_readers_sets import read_samsung_30q, read_xjtu_discharge
-from .measured_readers_table import read_table_curves
-from .measured_segments import CutRecord
+from .readers_sets import read_samsung_30q, read_xjtu_discharge
+from .readers_table import read_table_curves
+from .segments import CutRecord
 
 __all__ = ["MEASURED_KINDS", "list_cells", "read_measured_set"]
 

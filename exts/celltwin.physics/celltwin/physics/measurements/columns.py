@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from celltwin.core import Array
 
-from .measured_curve import CurveSource, MeasuredCurve, MeasurementError
-from .measured_noise import estimate_noise
+from .curve import CurveSource, MeasuredCurve, MeasurementError
+from .noise import estimate_noise
 
 __all__ = [
     "LEAST_TEMPERATURE_NOISE",

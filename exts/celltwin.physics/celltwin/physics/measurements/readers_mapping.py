@@ -11,7 +11,7 @@ from typing import Any
 
 from celltwin.core import SpecError, reject_unknown, require_table, unit_conversion
 
-from .measured_curve import MeasurementError
+from .curve import MeasurementError
 
 __all__ = ["BDF_COLUMNS", "QUANTITIES", "ColumnRule", "TableMapping", "guess_mapping", "load_mapping", "parse_mapping"]
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from celltwin.core import SECONDS_PER_HOUR, Array
 
-from .measured_clipping import clipped_rows, stuck_rows
-from .measured_columns import CellColumns, build_curve, cut_rows, leave_out
-from .measured_curve import CurveSource, MeasuredCurve
-from .measured_rates import rate_name
+from .clipping import clipped_rows, stuck_rows
+from .columns import CellColumns, build_curve, cut_rows, leave_out
+from .curve import CurveSource, MeasuredCurve
+from .rates import rate_name
 
 __all__ = ["CutRecord", "Segment", "cut_curves", "find_segments", "rest_threshold"]
 

@@ -9,8 +9,8 @@ import zipfile
 from pathlib import Path
 from xml.etree import ElementTree
 
-from .measured_curve import MeasurementError
-from .measured_readers_text import TextTable, read_bytes
+from .curve import MeasurementError
+from .readers_text import TextTable, read_bytes
 
 __all__ = ["read_sheet"]
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from celltwin.core import Array
 
-from .measured_curve import MeasurementError
+from .curve import MeasurementError
 
 __all__ = ["SplitLines", "TextTable", "parse_number", "read_bytes", "read_text_table"]
 

@@ -10,12 +10,12 @@ import numpy as np
 from celltwin.core import ZERO_CELSIUS, Array
 
 from .cell_description import CellDescription
+from .clipping import clipped_rows
+from .curve import MeasuredCurve, MeasuredSet, MeasurementError
 from .curve_checks_chemistry import check_chemistry
 from .curve_checks_finding import CurveFinding, FindingLevel
 from .curve_checks_sign import find_current_sign
-from .measured_clipping import clipped_rows
-from .measured_curve import MeasuredCurve, MeasuredSet, MeasurementError
-from .measured_segments import rest_threshold
+from .segments import rest_threshold
 
 __all__ = [
     "check_curve",

@@ -1,12 +1,15 @@
-"""Finite volumes of a particle, and the mean of a diffusivity between two of them."""
+"""Finite volumes of a particle, the mean of a diffusivity between two of them, and which laws a cell type has."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from celltwin.physics.engine.cell_laws import make_cell_laws
+from celltwin.physics.engine import build_cell_model
+from celltwin.physics.engine.cell_laws import CellLawChoices, make_cell_laws
 from celltwin.physics.engine.lanes import lane_functions
 from celltwin.physics.engine.property_fit import evaluate_cubic_table
-from celltwin.physics.engine.shared_cell import integral_table, particle_shells
+from celltwin.physics.engine.shared_cell import choose_laws, integral_table, particle_shells
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +41,30 @@ def test_shells_grow_thinner_towards_the_surface():
     assert thickness[-1] == pytest.approx(1.0 / 121.0, rel=1e-9)
 
 
+def test_laws_are_the_simplest_that_hold_for_the_cell():
+    model = build_cell_model("Chen2020")
+    simple = CellLawChoices(
+        constant_diffusivity=(True, True),
+        constant_transference=True,
+        constant_exchange=(True, True),
+        square_root_kinetics=True,
+    )
+    assert choose_laws(model, heat_of_mixing=False) == simple
+    assert choose_laws(model, heat_of_mixing=True) == replace(simple, heat_of_mixing=True)
+
+    tilted = (
+        model.positive.exchange_current * np.linspace(0.9, 1.1, len(model.positive.exchange_current))[:, np.newaxis]
+    )
+    positive = replace(
+        model.positive, constant_diffusivity=False, exchange_current=tilted, exchange_current_exponent=0.4
+    )
+    transference = model.transference.copy()
+    transference[1, 0] = 0.01
+    assert choose_laws(replace(model, positive=positive, transference=transference), heat_of_mixing=False) == (
+        CellLawChoices(constant_diffusivity=(True, False), constant_exchange=(True, False))
+    )
+
+
 def test_integral_of_a_table_is_exact_at_the_ends_of_its_intervals(steep_table):
     integral = integral_table(steep_table)
     points, weights = np.polynomial.legendre.leggauss(4)
@@ -52,9 +79,7 @@ def test_mean_diffusivity_is_that_of_the_integral_and_never_lost_between_close_p
     import warp as wp
 
     lanes = lane_functions(1)
-    diffusivity = make_cell_laws(
-        lanes, constant_diffusivity=(False, False), constant_transference=True, square_root_kinetics=True
-    ).diffusivity_negative
+    diffusivity = make_cell_laws(lanes, CellLawChoices()).diffusivity_negative
     vector = lanes.vector
 
     @wp.kernel(module="unique", module_options=lanes.module_options)

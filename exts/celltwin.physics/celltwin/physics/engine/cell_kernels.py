@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from .cell_laws import FARADAY, GAS_CONSTANT, LAST_LITHIUM, make_cell_laws, make_cell_structure
+from .cell_laws import FARADAY, GAS_CONSTANT, LAST_LITHIUM, CellLawChoices, make_cell_laws, make_cell_structure
 from .lanes import Lanes
 
 __all__ = ["LINEAR_ROWS", "CellKernels", "make_cell_kernels"]
@@ -51,15 +51,7 @@ class CellKernels:
 
 @lru_cache(maxsize=16)
 def make_cell_kernels(
-    lanes: Lanes,
-    *,
-    shells: int,
-    salt_nodes: tuple[int, int, int],
-    constant_diffusivity: tuple[bool, bool],
-    constant_transference: bool,
-    constant_exchange: tuple[bool, bool],
-    square_root_kinetics: bool,
-    heat_of_mixing: bool,
+    lanes: Lanes, choices: CellLawChoices, *, shells: int, salt_nodes: tuple[int, int, int]
 ) -> CellKernels:
     """Return the kernels of a cell.
 
@@ -67,20 +59,12 @@ def make_cell_kernels(
     ----------
     lanes : Lanes
         Vector type and its functions.
+    choices : CellLawChoices
+        Laws of the cell type.
     shells : int
         Shells of each particle.
     salt_nodes : tuple of int
         Finite volumes of the electrolyte in negative electrode, separator and positive electrode.
-    constant_diffusivity : tuple of bool
-        Whether the diffusivity of the negative and of the positive particles depends on no stoichiometry.
-    constant_transference : bool
-        Whether the transference number depends on nothing.
-    constant_exchange : tuple of bool
-        Whether the exchange current of the negative and of the positive particles goes with sqrt(s (1 - s)) alone.
-    square_root_kinetics : bool
-        Whether the exchange currents go with the square root of the electrolyte's concentration.
-    heat_of_mixing : bool
-        Whether the heat of relaxing profiles counts.
     """
     import warp as wp
 
@@ -97,14 +81,7 @@ def make_cell_kernels(
     faraday = real(FARADAY)
     inverse_lithium, inverse_salt = real(1.0 / LAST_LITHIUM), real(1.0 / _LAST_SALT)
     least_shape = real(_LEAST_SHAPE)
-    laws = make_cell_laws(
-        lanes,
-        constant_diffusivity=constant_diffusivity,
-        constant_transference=constant_transference,
-        constant_exchange=constant_exchange,
-        square_root_kinetics=square_root_kinetics,
-        heat_of_mixing=heat_of_mixing,
-    )
+    laws = make_cell_laws(lanes, choices)
     warmth, temperature_factor, coefficient = laws.warmth, laws.temperature_factor, laws.coefficient
     polynomial, property_at, potential = laws.polynomial, laws.property_at, laws.potential
     exchange_n, exchange_p = laws.exchange_negative, laws.exchange_positive
@@ -213,7 +190,7 @@ def make_cell_kernels(
         profiles = wp.cw_mul(charge_n, released_n) + wp.cw_mul(charge_p, released_p)
         return profiles * (one / step) + wp.cw_mul(side, enthalpy_n)
 
-    chemical_power = power_of_profiles if heat_of_mixing else power_at_surface
+    chemical_power = power_of_profiles if choices.heat_of_mixing else power_at_surface
 
     # Sums over loops that later arithmetic needs are functions: the way back recalls functions, but no loops.
 

@@ -11,11 +11,44 @@ from typing import Any
 from .branch_laws import make_branch_laws
 from .lanes import Lanes
 
-__all__ = ["FARADAY", "GAS_CONSTANT", "LAST_LITHIUM", "CellLaws", "make_cell_laws", "make_cell_structure"]
+__all__ = [
+    "FARADAY",
+    "GAS_CONSTANT",
+    "LAST_LITHIUM",
+    "CellLawChoices",
+    "CellLaws",
+    "make_cell_laws",
+    "make_cell_structure",
+]
 
 FARADAY = 96485.33212  # [C/mol]
 GAS_CONSTANT = 8.31446261815324  # [J/(mol.K)]
 LAST_LITHIUM = 1e-3  # over it, and over the last room for it, an exhausted cell's voltage falls: stoichiometry [-]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellLawChoices:
+    """Which laws a cell type has; every choice has kernels of its own.
+
+    Attributes
+    ----------
+    constant_diffusivity : tuple of bool
+        Whether the diffusivity of the negative and of the positive particles depends on no stoichiometry.
+    constant_transference : bool
+        Whether the transference number depends on nothing.
+    constant_exchange : tuple of bool
+        Whether the exchange current of the negative and of the positive particles goes with sqrt(s (1 - s)) alone.
+    square_root_kinetics : bool
+        Whether the exchange currents go with the square root of the electrolyte's concentration.
+    heat_of_mixing : bool
+        Whether the heat of relaxing profiles in the particles counts.
+    """
+
+    constant_diffusivity: tuple[bool, bool] = (False, False)
+    constant_transference: bool = False
+    constant_exchange: tuple[bool, bool] = (False, False)
+    square_root_kinetics: bool = False
+    heat_of_mixing: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,16 +134,8 @@ def make_cell_structure() -> Any:
 
 
 @lru_cache(maxsize=16)
-def make_cell_laws(
-    lanes: Lanes,
-    *,
-    constant_diffusivity: tuple[bool, bool],
-    constant_transference: bool,
-    square_root_kinetics: bool,
-    constant_exchange: tuple[bool, bool] = (False, False),
-    heat_of_mixing: bool = False,
-) -> CellLaws:
-    """Return the laws of a cell type; parameters as in ``make_cell_kernels``."""
+def make_cell_laws(lanes: Lanes, choices: CellLawChoices) -> CellLaws:
+    """Return the laws of a cell type."""
     import warp as wp
 
     real, vector, width = lanes.real, lanes.vector, lanes.width
@@ -210,8 +235,8 @@ def make_cell_laws(
             slope[lane] = dg / g + (one - real(2.0) * s) / (real(2.0) * spread)
         return value, slope
 
-    exchange_n = same_exchange if constant_exchange[0] else local_exchange
-    exchange_p = same_exchange if constant_exchange[1] else local_exchange
+    exchange_n = same_exchange if choices.constant_exchange[0] else local_exchange
+    exchange_p = same_exchange if choices.constant_exchange[1] else local_exchange
 
     @wp.func
     def inverse_sinh(table: wp.array2d(dtype=real), x: vector):
@@ -250,7 +275,7 @@ def make_cell_laws(
     def power(x: vector, exponent: real):
         return exp(log(x) * exponent)
 
-    kinetic_power = square_root if square_root_kinetics else power
+    kinetic_power = square_root if choices.square_root_kinetics else power
 
     @wp.func
     def same_diffusivity(table: wp.array2d(dtype=real), factor: vector, here: vector, there: vector):
@@ -278,8 +303,8 @@ def make_cell_laws(
             out[lane] = wp.where(apart, (after - before) / wp.where(apart, span, one), within)
         return wp.cw_mul(factor, out) * real(count)
 
-    diffusivity_n = same_diffusivity if constant_diffusivity[0] else local_diffusivity
-    diffusivity_p = same_diffusivity if constant_diffusivity[1] else local_diffusivity
+    diffusivity_n = same_diffusivity if choices.constant_diffusivity[0] else local_diffusivity
+    diffusivity_p = same_diffusivity if choices.constant_diffusivity[1] else local_diffusivity
 
     @wp.func
     def same_transference(shared: shared_type, salt: vector, theta: vector):
@@ -289,7 +314,7 @@ def make_cell_laws(
     def local_transference(shared: shared_type, salt: vector, theta: vector):
         return property_at(shared.transference, clip(salt, shared.salt_lowest, shared.salt_highest), theta)
 
-    transference = same_transference if constant_transference else local_transference
+    transference = same_transference if choices.constant_transference else local_transference
 
     @wp.func
     def released_never(table: wp.array2d(dtype=real), old: vector, new: vector, temperature: vector, warming: vector):
@@ -302,7 +327,7 @@ def make_cell_laws(
         u, du, entropy = potential(table, (old + new) * half, warming)
         return wp.cw_mul(u - wp.cw_mul(temperature, entropy), new - old)
 
-    released = released_enthalpy if heat_of_mixing else released_never
+    released = released_enthalpy if choices.heat_of_mixing else released_never
 
     return CellLaws(
         warmth=warmth,

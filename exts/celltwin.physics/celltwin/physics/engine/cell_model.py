@@ -224,6 +224,11 @@ class CellModel:
         return self.negative.stoichiometry(soc), self.positive.stoichiometry(soc)
 
     @property
+    def charge_range(self) -> tuple[float, float]:
+        """Mean stoichiometry of the negative electrode in a full and in an empty cell [-]."""
+        return self.negative.stoichiometry_full, self.negative.stoichiometry_empty
+
+    @property
     def constant_transference(self) -> bool:
         """Whether the transference number depends on nothing."""
         return bool(np.abs(self.transference.reshape(-1)[1:]).max() < 1e-9)
@@ -282,6 +287,11 @@ class EquivalentCircuitModel:
             _require("time_constants", value, above=0.0)
         _require("highest_voltage", self.highest_voltage, above=self.lowest_voltage)
         _freeze(self, potential=8, resistance=12)
+
+    @property
+    def charge_range(self) -> tuple[float, float]:
+        """State of charge of a full and of an empty cell [-]."""
+        return 1.0, 0.0
 
 
 def _require(

@@ -75,10 +75,6 @@ class EquivalentCircuitCells:
         """Return the field that says how much lithium the negative electrode holds: the state of charge."""
         return state.charge
 
-    def charge_range(self) -> tuple[float, float]:
-        """Return the values of that field for a full and for an empty cell."""
-        return 1.0, 0.0
-
     def begin(
         self,
         launcher: Launcher,

@@ -338,7 +338,7 @@ class PackPhysics:
                 remedy="Choose a physical parameter set, or leave out ageing and mechanics",
             )
         ageing = mechanics = abuse = None
-        full, empty = self.cells.charge_range()
+        full, empty = model.charge_range
         if options.ageing is not None and isinstance(model, CellModel):
             negative_nodes = (options.volumes or options.salt_nodes)[0]
             ageing = CellAgeing(options.ageing, model, self.grid, negative_nodes=negative_nodes)

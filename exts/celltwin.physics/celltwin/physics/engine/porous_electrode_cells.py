@@ -14,7 +14,7 @@ from .cell_model import CellModel
 from .fields import CellField, Grid, ScratchField, bundles_of
 from .launching import Launcher, Sharing
 from .porous_electrode_kernels import POROUS_ROWS, make_porous_kernels
-from .shared_cell import share_cell
+from .shared_cell import choose_laws, share_cell
 from .shared_porous_cell import share_porous_cell
 
 __all__ = ["PorousElectrodeCells", "PorousElectrodeState"]
@@ -104,21 +104,8 @@ class PorousElectrodeCells:
         self.volumes = volumes
         self._shared = share_cell(model, shells=shells, salt_nodes=volumes, device=grid.device)
         self._porous = share_porous_cell(model, volumes, grid.device)
-        negative, positive = model.negative, model.positive
-        self._kernels = make_porous_kernels(
-            grid.lanes,
-            shells=shells,
-            constant_diffusivity=(negative.constant_diffusivity, positive.constant_diffusivity),
-            constant_exchange=(
-                negative.exchange_current_scale is not None,
-                positive.exchange_current_scale is not None,
-            ),
-            constant_transference=model.constant_transference,
-            square_root_kinetics=bool(
-                np.allclose([negative.exchange_current_exponent, positive.exchange_current_exponent], 0.5, atol=1e-4)
-            ),
-            heat_of_mixing=heat_of_mixing,
-        )
+        choices = choose_laws(model, heat_of_mixing=heat_of_mixing)
+        self._kernels = make_porous_kernels(grid.lanes, choices, shells=shells)
 
     def state(self) -> PorousElectrodeState:
         """Return the fields of a state."""
@@ -278,11 +265,6 @@ class PorousElectrodeCells:
     def charge(self, state: PorousElectrodeState, _solved: CellState) -> CellField:
         """Return the field that says how much lithium the negative electrode holds: its mean stoichiometry."""
         return state.mean_negative
-
-    def charge_range(self) -> tuple[float, float]:
-        """Return the values of that field for a full and for an empty cell."""
-        negative = self.model.negative
-        return negative.stoichiometry_full, negative.stoichiometry_empty
 
     def limits(self, state: PorousElectrodeState) -> tuple[tuple[str, CellField, float, float], ...]:
         """Return what must lie between limits: what it is, its field, and the limits."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from .cell_laws import FARADAY, GAS_CONSTANT, make_cell_laws, make_cell_structure
+from .cell_laws import FARADAY, GAS_CONSTANT, CellLawChoices, make_cell_laws, make_cell_structure
 from .lanes import Lanes
 from .porous_electrode_laws import make_porous_laws
 from .porous_newton_kernels import make_newton_kernel
@@ -39,21 +39,12 @@ class PorousElectrodeKernels:
 
 
 @lru_cache(maxsize=16)
-def make_porous_kernels(
-    lanes: Lanes,
-    *,
-    shells: int,
-    constant_diffusivity: tuple[bool, bool],
-    constant_exchange: tuple[bool, bool],
-    constant_transference: bool,
-    square_root_kinetics: bool,
-    heat_of_mixing: bool,
-) -> PorousElectrodeKernels:
+def make_porous_kernels(lanes: Lanes, choices: CellLawChoices, *, shells: int) -> PorousElectrodeKernels:
     """Return the kernels of a cell with porous electrodes.
 
     Parameters
     ----------
-    lanes, shells, constant_diffusivity, constant_exchange, constant_transference, square_root_kinetics, heat_of_mixing
+    lanes, choices, shells
         As for the single-particle model.
     """
     import warp as wp
@@ -64,18 +55,11 @@ def make_porous_kernels(
     one, half = real(1.0), real(0.5)
     thermal_voltage = real(GAS_CONSTANT / FARADAY)
     faraday = real(FARADAY)
-    laws = make_cell_laws(
-        lanes,
-        constant_diffusivity=constant_diffusivity,
-        constant_exchange=constant_exchange,
-        constant_transference=constant_transference,
-        square_root_kinetics=square_root_kinetics,
-        heat_of_mixing=heat_of_mixing,
-    )
+    laws = make_cell_laws(lanes, choices)
     warmth, temperature_factor, coefficient = laws.warmth, laws.temperature_factor, laws.coefficient
     polynomial, property_at = laws.polynomial, laws.property_at
     transference = laws.transference
-    porous_laws = make_porous_laws(lanes, laws, shells=shells, heat_of_mixing=heat_of_mixing)
+    porous_laws = make_porous_laws(lanes, laws, choices, shells=shells)
     eliminate, settle = porous_laws.eliminate_particles, porous_laws.settle_electrode
     chemical_power = porous_laws.chemical_power
 

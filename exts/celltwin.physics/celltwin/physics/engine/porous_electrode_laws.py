@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from .cell_laws import FARADAY, GAS_CONSTANT, LAST_LITHIUM, CellLaws, make_cell_structure
+from .cell_laws import FARADAY, GAS_CONSTANT, LAST_LITHIUM, CellLawChoices, CellLaws, make_cell_structure
 from .lanes import Lanes
 from .shared_porous_cell import make_porous_structure
 
@@ -37,8 +37,8 @@ class PorousLaws:
 
 
 @lru_cache(maxsize=16)
-def make_porous_laws(lanes: Lanes, laws: CellLaws, *, shells: int, heat_of_mixing: bool) -> PorousLaws:
-    """Return the laws of an electrode; parameters as in ``make_porous_kernels``."""
+def make_porous_laws(lanes: Lanes, laws: CellLaws, choices: CellLawChoices, *, shells: int) -> PorousLaws:
+    """Return the laws of an electrode, with those of its cell type; ``shells`` are those of each particle."""
     import warp as wp
 
     real, vector = lanes.real, lanes.vector
@@ -280,5 +280,5 @@ def make_porous_laws(lanes: Lanes, laws: CellLaws, *, shells: int, heat_of_mixin
         eliminate_particles=eliminate_particles,
         relate_potential=relate_potential,
         settle_electrode=settle_electrode,
-        chemical_power=power_of_profiles if heat_of_mixing else power_at_surface,
+        chemical_power=power_of_profiles if choices.heat_of_mixing else power_at_surface,
     )

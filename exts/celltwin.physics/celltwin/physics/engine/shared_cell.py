@@ -1,4 +1,4 @@
-"""A cell model as the kernels read it: finite volumes of particles and electrolyte, and tables on the device."""
+"""A cell model as the kernels read it: its laws, finite volumes of particles and electrolyte, and tables."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 
 from celltwin.core import Array
 
-from .cell_laws import FARADAY, make_cell_structure
+from .cell_laws import FARADAY, CellLawChoices, make_cell_structure
 from .cell_model import CellModel, ElectrodeModel
 
-__all__ = ["ParticleShells", "integral_table", "inverse_sinh_table", "particle_shells", "share_cell"]
+__all__ = ["ParticleShells", "choose_laws", "integral_table", "inverse_sinh_table", "particle_shells", "share_cell"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +78,23 @@ def integral_table(table: Array) -> Array:
     before, after = table[:, 0] / intervals, table.sum(axis=1) / intervals
     start = np.concatenate([[0.0], np.cumsum(rise)[:-1]])
     return np.stack([start, before, 3.0 * rise - 2.0 * before - after, before + after - 2.0 * rise], axis=1)
+
+
+def choose_laws(model: CellModel, *, heat_of_mixing: bool) -> CellLawChoices:
+    """Return the simplest laws that hold for a cell model; whether the heat of mixing counts is up to the user."""
+    electrodes = model.negative, model.positive
+    return CellLawChoices(
+        constant_diffusivity=(model.negative.constant_diffusivity, model.positive.constant_diffusivity),
+        constant_transference=model.constant_transference,
+        constant_exchange=(
+            model.negative.exchange_current_scale is not None,
+            model.positive.exchange_current_scale is not None,
+        ),
+        square_root_kinetics=bool(
+            np.allclose([electrode.exchange_current_exponent for electrode in electrodes], 0.5, atol=1e-4)
+        ),
+        heat_of_mixing=heat_of_mixing,
+    )
 
 
 def share_cell(model: CellModel, *, shells: int, salt_nodes: tuple[int, int, int], device: str) -> Any:

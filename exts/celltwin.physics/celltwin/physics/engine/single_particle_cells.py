@@ -14,7 +14,7 @@ from .cell_kernels import LINEAR_ROWS, make_cell_kernels
 from .cell_model import CellModel
 from .fields import CellField, Grid, ScratchField, bundles_of
 from .launching import Launcher, Sharing
-from .shared_cell import share_cell
+from .shared_cell import choose_laws, share_cell
 
 __all__ = ["SingleParticleCells", "SingleParticleState"]
 
@@ -76,22 +76,8 @@ class SingleParticleCells:
         self.shells = shells
         self.salt_nodes = salt_nodes
         self._shared = share_cell(model, shells=shells, salt_nodes=salt_nodes, device=grid.device)
-        negative, positive = model.negative, model.positive
-        self._kernels = make_cell_kernels(
-            grid.lanes,
-            shells=shells,
-            salt_nodes=salt_nodes,
-            constant_diffusivity=(negative.constant_diffusivity, positive.constant_diffusivity),
-            constant_transference=model.constant_transference,
-            constant_exchange=(
-                negative.exchange_current_scale is not None,
-                positive.exchange_current_scale is not None,
-            ),
-            square_root_kinetics=bool(
-                np.allclose([negative.exchange_current_exponent, positive.exchange_current_exponent], 0.5, atol=1e-4)
-            ),
-            heat_of_mixing=heat_of_mixing,
-        )
+        choices = choose_laws(model, heat_of_mixing=heat_of_mixing)
+        self._kernels = make_cell_kernels(grid.lanes, choices, shells=shells, salt_nodes=salt_nodes)
 
     def state(self) -> SingleParticleState:
         """Return the fields of a state."""
@@ -255,11 +241,6 @@ class SingleParticleCells:
     def charge(self, state: SingleParticleState, _solved: CellState) -> CellField:
         """Return the field that says how much lithium the negative electrode holds: its mean stoichiometry."""
         return state.mean_negative
-
-    def charge_range(self) -> tuple[float, float]:
-        """Return the values of that field for a full and for an empty cell."""
-        negative = self.model.negative
-        return negative.stoichiometry_full, negative.stoichiometry_empty
 
     def limits(self, state: SingleParticleState) -> tuple[tuple[str, CellField, float, float], ...]:
         """Return what must lie between limits: what it is, its field, and the limits."""

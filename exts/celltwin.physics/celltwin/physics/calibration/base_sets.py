@@ -144,6 +144,7 @@ def _scaled(name: str, description: CellDescription, curve: MeasuredCurve | None
     )
     numbers = published_values(values)
     numbers["Contact resistance [Ohm]"] = 0.02 / description.capacity
+    numbers["Lead resistance [Ohm]"] = 0.006 / description.capacity
     numbers["Total heat transfer coefficient [W.m-2.K-1]"] = 12.0
     numbers["Cell heat capacity [J.K-1.m-3]"] = SPECIFIC_HEAT * description.likely_mass / description.volume
     balance: Balance

@@ -44,11 +44,12 @@ DIRECT_INPUTS = (
     "Positive electrode conductivity [S.m-1]",
     "Contact resistance [Ohm]",
     "Total heat transfer coefficient [W.m-2.K-1]",
+    "Heat transfer growth [K-1]",
     "Cell heat capacity [J.K-1.m-3]",
     "Cation transference number",
     "Initial concentration in electrolyte [mol.m-3]",
 )
-"""PyBaMM's parameters that are plain numbers."""
+"""Parameters of the equations that are plain numbers: PyBaMM's, and the growth of its heat transfer."""
 
 LAW_INPUTS = (
     "Negative electrode initial stoichiometry",
@@ -151,6 +152,7 @@ def published_values(values: pybamm.ParameterValues) -> dict[str, float]:
     """
     found = {name: _number(values, name) for name in DIRECT_INPUTS if name in values and not callable(values[name])}
     found.setdefault("Contact resistance [Ohm]", 0.0)
+    found.setdefault("Heat transfer growth [K-1]", 0.0)
     transference = values["Cation transference number"]
     if callable(transference):
         found["Cation transference number"] = _evaluate(values, transference(REFERENCE_SALT, REFERENCE_TEMPERATURE))

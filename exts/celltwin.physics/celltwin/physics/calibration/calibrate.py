@@ -22,7 +22,7 @@ from .base_sets import BaseSet, choose_base_set
 from .base_sets_laws import ShapeCorrections
 from .calibration_figures import CurveFigures, score_curves
 from .calibration_problem import CalibrationProblem, CostOptions
-from .cell_simulation import SURFACE_GAP, SURFACE_LAG, CellModel, ModelOptions
+from .cell_simulation import LEAD_RESISTANCE, SURFACE_GAP, SURFACE_LAG, CellModel, ModelOptions
 from .optimisers import OptimisationResult, Progress, minimise
 from .parameter_space import ParameterSpace
 from .parameter_space_cell import cell_parameter_space, cell_shapes, shape_parameter_space
@@ -385,6 +385,8 @@ def _free_parameters(base: BaseSet, options: CalibrationOptions, curves: Sequenc
 
 _THERMAL = (
     "Total heat transfer coefficient [W.m-2.K-1]",
+    "Heat transfer growth [K-1]",
+    LEAD_RESISTANCE,  # told from the contacts' by its heat alone
     "Cell heat capacity [J.K-1.m-3]",
     SURFACE_GAP,
     SURFACE_LAG,

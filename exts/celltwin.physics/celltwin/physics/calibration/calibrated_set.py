@@ -19,10 +19,11 @@ from ..measurements.curve import MeasuredSet
 from .base_sets_laws import CHARGE_MISSING, with_laws
 from .calibrated_set_bpx import build_bpx_sections
 from .calibrated_set_content import EXTENSION, FORMAT, extension_of
+from .cell_simulation import LEAD_RESISTANCE
 from .consistency import CalibrationAudit
 from .consistency_capacity import RestingLimits
 from .consistency_check import CheckOutcome, join_checks
-from .consistency_course import law_values
+from .consistency_course import law_values, mean_heat_transfer
 from .provenance import build_provenance_card, finite
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ __all__ = [
     "write_calibrated_set",
 ]
 
+_TRANSFER = "Total heat transfer coefficient [W.m-2.K-1]"
 _SOC = np.unique(np.concatenate([np.linspace(0.0, 1.0, 401), np.linspace(0.0, 0.02, 41)]))
 
 
@@ -126,6 +128,9 @@ def build_calibrated_set(
     inputs = {CHARGE_MISSING: 0.0, **model.numbers(result.values)}
     laws = with_laws(model.base.values, model.shapes)
     name = name or set_name(description.name)
+    fitted = [audit.courses[curve] for curve in result.fitted if curve in audit.courses]
+    if fitted:
+        inputs[_TRANSFER] = mean_heat_transfer(fitted, float(laws["Cell cooling surface area [m2]"]))
     citations = "; ".join(dict.fromkeys(source.citation for source in result.sources if source.citation))
     document = build_bpx_sections(
         laws,
@@ -222,7 +227,7 @@ def _cell(
         "highest_voltage": upper_voltage,
         "resistance": inputs["Contact resistance [Ohm]"],
         "heat_capacity": inputs["Cell heat capacity [J.K-1.m-3]"] * float(laws["Cell volume [m3]"]),
-        "heat_transfer": inputs["Total heat transfer coefficient [W.m-2.K-1]"],
+        "heat_transfer": inputs[_TRANSFER],
         "surface": float(laws["Cell cooling surface area [m2]"]),
         "negative_empty": resting.negative_empty,
         "negative_full": resting.negative_full,
@@ -249,6 +254,22 @@ def _open_circuit(
         "voltage": [round(float(value), 7) for value in voltage],
         "entropic_coefficient": [round(float(value), 9) for value in full_cell("OCP entropic change [V.K-1]")],
     }
+
+
+def _rig_content(values: Mapping[str, float]) -> list[str]:
+    """Return what was found of the test rig, which is no part of the cell."""
+    found = []
+    lead, growth = values.get(LEAD_RESISTANCE, 0.0), values.get("Heat transfer growth [K-1]", 0.0)
+    if abs(lead) > 1e-5:
+        found.append(
+            f"{1e3 * lead:.1f} mOhm between cell and voltmeter belong to the test rig; the set leaves them out."
+        )
+    if growth > 1e-4:
+        found.append(
+            f"The test rig's air took {values[_TRANSFER]:.1f} W/(m2.K), and {100.0 * growth:.1f} % more with every "
+            "kelvin; the set states one coefficient, which takes as much heat over the fitted curves."
+        )
+    return found
 
 
 def parameters_content(result: CalibrationResult, uncertainty: ParameterUncertainty | None) -> list[dict[str, Any]]:
@@ -295,6 +316,7 @@ def limits_content(result: CalibrationResult, measured: MeasuredSet, audit: Cali
         f"{reach}; outside, and on charge, it extrapolates.",
         f"Held out: {', '.join(held)}." if held else "No curve was held out: the figures are of the fit alone.",
         "No ageing, swelling or hysteresis is part of the set.",
+        *_rig_content(result.values),
         *(
             f"{check.name}{f' ({check.curve})' if check.curve else ''}: {check.message}."
             for check in join_checks(audit.of(CheckOutcome.FLAGGED))

@@ -13,15 +13,16 @@ from celltwin.core import ModelError
 from ..measurements.curve import MeasuredSet
 from .calibrated_set import calibrated_values
 from .cell_simulation import CellSimulation
+from .cell_simulation_equations import lumped_equations
 from .consistency import CalibrationAudit
 from .consistency_check import ConsistencyCheck, judge
-from .consistency_course import lumped_options
 
 if TYPE_CHECKING:
     from .calibrate import CalibrationResult
 
 __all__ = ["check_written_set"]
 
+_COOLING = ("Total heat transfer coefficient [W.m-2.K-1]", "Heat transfer growth [K-1]")
 _FLAGGED, _REFUSED = 1.0, 10.0  # root mean square difference [mV]
 
 
@@ -49,6 +50,8 @@ def check_written_set(
     import pybamm
 
     model, values = result.problem.model, calibrated_values(path)
+    inputs = model.numbers(result.values)
+    cooling = {name: inputs[name] for name in _COOLING}  # the rig's: a file holds one coefficient
     checks = []
     for name in result.fitted:
         if name not in audit.courses:
@@ -62,7 +65,8 @@ def check_written_set(
             at_start.update({f"Initial concentration in {side} electrode [mol.m-3]": float(stoichiometry) * highest})
         for side, cut_off in (("Lower", 0.1), ("Upper", 10.0)):
             at_start.update({f"{side} voltage cut-off [V]": cut_off})
-        equations = getattr(pybamm.lithium_ion, result.options.model)(lumped_options(model))
+        at_start.update(cooling, check_already_exists=False)
+        equations = lumped_equations(model.options.model, heat_of_mixing=model.options.heat_of_mixing)
         solver = pybamm.IDAKLUSolver(rtol=1e-5, atol=1e-7, on_extrapolation="ignore")
         stops = np.unique(
             [course.time[0], course.time[-1], *(at for at in profile.kinks if 0.0 < at < course.time[-1])]
@@ -71,9 +75,7 @@ def check_written_set(
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 simulation = pybamm.Simulation(equations, parameter_values=at_start, solver=solver)
-                solution = simulation.solve(
-                    stops, t_interp=course.time, inputs={**model.numbers(result.values), **profile.inputs}
-                )
+                solution = simulation.solve(stops, t_interp=course.time, inputs={**inputs, **profile.inputs})
                 voltage = np.asarray(solution["Voltage [V]"].entries, dtype=np.float64)
         except (pybamm.SolverError, ValueError, RuntimeError) as error:
             raise ModelError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,9 @@ from celltwin.core import Array, ModelError
 from ..measurements.curve import MeasuredCurve
 from .base_sets import BaseSet
 from .base_sets_laws import CHARGE_MISSING, DIRECT_INPUTS, LAW_INPUTS, ShapeCorrections, with_laws
+from .cell_simulation_equations import lumped_equations
 from .cell_simulation_profile import CurrentProfile, find_profile
 from .cell_simulation_surface import surface_temperature
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = [
     "LEAD_RESISTANCE",
@@ -170,13 +168,7 @@ class CellModel:
 
         values = with_laws(self.base.values, self.shapes)
         values.update(profile.parameters(), check_already_exists=False)
-        options = {
-            "thermal": "lumped",
-            "contact resistance": "true",
-            "use lumped thermal capacity": "true",
-            "heat of mixing": "true" if self.options.heat_of_mixing else "false",
-        }
-        model = getattr(pybamm.lithium_ion, self.options.model)(options)
+        model = lumped_equations(self.options.model, heat_of_mixing=self.options.heat_of_mixing)
         solver = pybamm.IDAKLUSolver(
             rtol=self.options.tolerance,
             atol=1e-2 * self.options.tolerance,

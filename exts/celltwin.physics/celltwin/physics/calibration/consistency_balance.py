@@ -268,10 +268,8 @@ def _measured_heat(
     current, open_circuit, entropic = (
         np.interp(time, course.time, values) for values in (course.current, course.open_circuit, course.entropic)
     )
-    power = current * (open_circuit - _REFERENCE * entropic - voltage)
+    power = current * (open_circuit - _REFERENCE * entropic - voltage - course.lead_resistance * current)
     from_voltage = float(np.trapezoid(power, time)) - mixing
     rise = float(temperature[-1] - temperature[0])
-    from_temperature = course.heat_capacity * rise + course.conductance * float(
-        np.trapezoid(temperature - ambient, time)
-    )
+    from_temperature = course.heat_capacity * rise + float(np.trapezoid(course.given_off(temperature, ambient), time))
     return from_voltage, from_temperature

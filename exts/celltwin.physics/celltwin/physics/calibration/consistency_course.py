@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,10 @@ from celltwin.core import SECONDS_PER_HOUR, Array, ModelError
 from ..measurements.curve import MeasuredCurve
 from .base_sets_balance import FARADAY
 from .base_sets_laws import with_laws
-from .cell_simulation import CellModel, CellSimulation
+from .cell_simulation import LEAD_RESISTANCE, CellModel, CellSimulation
+from .cell_simulation_equations import lumped_equations
 
-__all__ = ["CellCourse", "electrode_capacity", "law_values", "lumped_options", "simulate_course"]
+__all__ = ["CellCourse", "electrode_capacity", "law_values", "mean_heat_transfer", "simulate_course"]
 
 ROWS = 400
 
@@ -42,7 +43,11 @@ class CellCourse:
     heat_capacity : float
         Of the cell [J/K].
     conductance : float
-        From the cell to its surroundings [W/K].
+        From the cell to its surroundings [W/K], where it is no warmer than these.
+    conductance_growth : float
+        Share by which the conductance grows with every kelvin [1/K].
+    lead_resistance : float
+        Of what lies between the cell and the voltmeter [ohm]; it does not heat the cell.
     reason : str
         Why the simulation ended early; empty where it did not.
     """
@@ -64,7 +69,14 @@ class CellCourse:
     entropic: Array
     heat_capacity: float
     conductance: float
+    conductance_growth: float
+    lead_resistance: float
     reason: str = ""
+
+    def given_off(self, temperature: Array, surroundings: Array) -> Array:
+        """Return the heat that leaves the cell [W], shape (n,), at temperatures [K]."""
+        warmth = temperature - surroundings
+        return np.asarray(self.conductance * (1.0 + self.conductance_growth * np.abs(warmth)) * warmth)
 
     @property
     def charge(self) -> float:
@@ -102,7 +114,7 @@ def simulate_course(model: CellModel, curve: MeasuredCurve, values: Mapping[str,
         warnings.simplefilter("ignore")
         try:
             simulation = pybamm.Simulation(
-                getattr(pybamm.lithium_ion, model.options.model)(lumped_options(model)),
+                lumped_equations(model.options.model, heat_of_mixing=model.options.heat_of_mixing),
                 parameter_values=parameters,
                 solver=pybamm.IDAKLUSolver(rtol=1e-5, atol=1e-7, on_failure="ignore", on_extrapolation="ignore"),
             )
@@ -140,18 +152,28 @@ def simulate_course(model: CellModel, curve: MeasuredCurve, values: Mapping[str,
         heat_capacity=inputs["Cell heat capacity [J.K-1.m-3]"] * float(laws["Cell volume [m3]"]),
         conductance=inputs["Total heat transfer coefficient [W.m-2.K-1]"]
         * float(laws["Cell cooling surface area [m2]"]),
+        conductance_growth=inputs["Heat transfer growth [K-1]"],
+        lead_resistance=inputs.get(LEAD_RESISTANCE, 0.0),
         reason=f"ended at {reached[-1]:.0f} s: {solution.termination}" if early else "",
     )
 
 
-def lumped_options(model: CellModel) -> dict[str, str]:
-    """Return PyBaMM's options of a cell model with one temperature and contact resistance."""
-    return {
-        "thermal": "lumped",
-        "contact resistance": "true",
-        "use lumped thermal capacity": "true",
-        "heat of mixing": "true" if model.options.heat_of_mixing else "false",
-    }
+def mean_heat_transfer(courses: Sequence[CellCourse], surface: float) -> float:
+    """Return the coefficient [W/(m2.K)] that, if it did not grow, would take as much heat over all of some courses.
+
+    Parameters
+    ----------
+    courses : sequence of CellCourse
+        Simulated curves.
+    surface : float
+        Of the cell [m2].
+    """
+    taken = sum(float(np.trapezoid(course.cooling, course.time)) for course in courses)
+    warmth = sum(
+        float(np.trapezoid(course.temperature - course.ambient_temperature, course.time)) for course in courses
+    )
+    constant = courses[0].conductance if courses else 0.0
+    return (taken / warmth if abs(warmth) > 1.0 else constant) / surface
 
 
 def law_values(laws: Any, name: str, at: Array, inputs: Mapping[str, float], *further: float) -> Array:

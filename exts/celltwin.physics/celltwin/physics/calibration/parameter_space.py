@@ -192,7 +192,12 @@ class ParameterSpace:
         return ParameterSpace(tuple(item for item in self.parameters if item.name not in left))
 
     def near_bounds(self, position: Array, margin: float = 0.01) -> tuple[str, ...]:
-        """Return the names of parameters within ``margin`` of the cube's faces."""
+        """Return the names of parameters within ``margin`` of the cube's faces.
+
+        A lower bound of 0 is where something is absent, which is no doubt.
+        """
         return tuple(
-            name for name, at in zip(self.names, position, strict=True) if not margin < float(at) < 1.0 - margin
+            item.name
+            for item, at in zip(self.parameters, position, strict=True)
+            if float(at) >= 1.0 - margin or (float(at) <= margin and item.low != 0.0)
         )

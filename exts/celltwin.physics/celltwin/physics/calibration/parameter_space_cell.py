@@ -11,7 +11,7 @@ from celltwin.core import ModelError
 
 from .base_sets import BaseSet
 from .base_sets_laws import ShapeCorrections
-from .cell_simulation import SURFACE_GAP, SURFACE_LAG
+from .cell_simulation import LEAD_RESISTANCE, SURFACE_GAP, SURFACE_LAG
 from .parameter_space import FreeParameter, ParameterSpace
 
 __all__ = ["PhysicalRange", "cell_parameter_space", "cell_shapes", "physical_ranges", "shape_parameter_space"]
@@ -25,6 +25,8 @@ _ELECTROLYTE = "Landesfeind and Gasteiger, J. Electrochem. Soc. 166 (2019) A3079
 _FRACTION = "volume fractions of commercial electrodes, Chen et al., J. Electrochem. Soc. 167 (2020) 080534"
 _BALANCE = "from the voltage at rest and the charge drawn; ±25 %"
 _ENTROPY = "O'Regan et al., Electrochim. Acta 425 (2022) 140700; Viswanathan et al., J. Power Sources 195 (2010) 3720"
+_FREE_AIR = "free convection and radiation around a cylinder of 18 mm, 5 to 40 K above the air; 0 with a fan; Incropera"
+_LEADS = "0 to 60 mohm.A.h between cell and voltmeter: no wires of their own for sensing, tabs, clamps; supposed"
 _WINDING = "h R / (4 k) of a winding of 0.15 to 1.5 W/(m.K) across: Drake et al., J. Power Sources 252 (2014) 298"
 
 
@@ -39,7 +41,7 @@ class PhysicalRange:
     low, high : float
         Bounds; factors on the start where ``relative``.
     spread : float
-        Standard deviation of the prior: decades where ``scale`` is ``"log"``.
+        Standard deviation of the prior: decades where ``scale`` is ``"log"``, else like the bounds.
     scale : {"log", "linear"}
         Scale of the search.
     relative : bool
@@ -109,6 +111,8 @@ _RANGES: dict[str, PhysicalRange] = {
     "Total heat transfer coefficient [W.m-2.K-1]": PhysicalRange(
         "W/(m2.K)", 3.0, 80.0, 0.35, "log", False, "still air 5, fans 50; Incropera, Heat and Mass Transfer"
     ),
+    "Heat transfer growth [K-1]": PhysicalRange("1/K", 0.0, 0.03, 0.006, "linear", False, _FREE_AIR, 0.012),
+    LEAD_RESISTANCE: PhysicalRange("ohm", 0.0, 10.0, 2.5, "linear", True, _LEADS),
     "Cell heat capacity [J.K-1.m-3]": PhysicalRange(
         "J/(K.m3)", 0.85, 1.18, 0.02, "log", True, "830 to 1,040 J/(kg.K), Steinhardt et al., Energy AI 2022; tight"
     ),
@@ -130,6 +134,8 @@ _STANDARD_FIXED = (
     "Separator porosity",
     "Positive electrode conductivity [S.m-1]",
     "Positive electrode porosity",
+    "Negative electrode porosity",
+    "Positive particle diffusivity activation energy [J.mol-1]",
     "Cation transference number",
 )
 """What 24 free parameters leave out: of all, these change the curves least beside the others."""
@@ -227,6 +233,6 @@ def _free(name: str, bounds: PhysicalRange, base: BaseSet) -> FreeParameter:
         high=high,
         start=min(max(start, low), high),
         scale=bounds.scale,
-        spread=bounds.spread,
+        spread=bounds.spread * (unit if bounds.scale == "linear" else 1.0),
         source=bounds.source,
     )

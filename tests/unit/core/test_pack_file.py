@@ -216,3 +216,15 @@ def test_what_a_file_leaves_out_is_a_pack_as_before(leaf):
 def test_a_pack_has_at_least_one_module(leaf):
     with pytest.raises(SpecError, match=r"pack\.modules is empty"):
         replace(leaf, modules=())
+
+
+def test_a_distribution_of_cells_is_found_beside_the_pack_file_or_by_its_name(tmp_path):
+    named = changed('parameter_set = "leaf_pouch"', 'parameter_set = "leaf_pouch"\ndistribution = "leaf"')
+    beside = named.replace('distribution = "leaf"', 'distribution = "cells/mine.json"')
+    (tmp_path / "packs").mkdir()
+    (tmp_path / "packs/pack.toml").write_text(beside)
+
+    assert parse_pack(named).cell.distribution == "leaf"
+    found = load_pack(tmp_path / "packs/pack.toml").cell.distribution
+    assert found == str((tmp_path / "packs/cells/mine.json").resolve())
+    assert parse_pack(LEAF_TEXT).cell.distribution == ""

@@ -211,7 +211,7 @@ def test_a_pack_is_drawn_whole_and_simulates_with_its_own_cells(small_pack, cell
     np.testing.assert_allclose(engine.read_cells("diffusivity_scale"), variation.diffusivity_scale)
     np.testing.assert_allclose(engine.read_cells("capacity_scale"), variation.capacity_scale)
     np.testing.assert_allclose(engine.read_cells("resistance"), variation.resistance)
-    population = _distribution().draw(4, seed=2, soc=0.5)
+    population = _distribution().draw(4, seed=(2, 3), soc=0.5)
     np.testing.assert_allclose(population.capacity_scale, variation.capacity_scale[:4])
 
 

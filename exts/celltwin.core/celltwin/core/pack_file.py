@@ -60,13 +60,23 @@ def load_pack(path: str | Path) -> PackSpec:
         raise SpecError(
             f"the pack file cannot be read ({error})", where=str(path), remedy="Give a TOML file in UTF-8"
         ) from None
-    return parse_pack(text, where=str(path))
+    return parse_pack(text, where=str(path), folder=path.parent)
 
 
-def parse_pack(text: str, where: str = "<pack>") -> PackSpec:
-    """Return the pack that a TOML text declares; ``where`` is the name that errors give it."""
+def parse_pack(text: str, where: str = "<pack>", *, folder: Path | None = None) -> PackSpec:
+    """Return the pack that a TOML text declares.
+
+    Parameters
+    ----------
+    text : str
+        The text.
+    where : str
+        Name of it in errors.
+    folder : Path, optional
+        Folder that the path of the cells' distribution starts from; the present one where absent.
+    """
     try:
-        return _build(tomllib.loads(text))
+        return _build(tomllib.loads(text), folder or Path())
     except tomllib.TOMLDecodeError as error:
         raise SpecError(f"not valid TOML: {error}", where=where, remedy="Mend the line that it names") from None
     except SpecError as error:
@@ -74,7 +84,7 @@ def parse_pack(text: str, where: str = "<pack>") -> PackSpec:
         raise SpecError(error.message, where=place, remedy=error.remedy) from None
 
 
-def _build(data: dict[str, Any]) -> PackSpec:
+def _build(data: dict[str, Any], folder: Path) -> PackSpec:
     known = (*_TOP, "topology", "modules", *_SECTIONS, *_LISTS)
     reject_unknown(data, known, "")
     for key in ("name", "title", "topology", "modules", *_SECTIONS):
@@ -91,6 +101,9 @@ def _build(data: dict[str, Any]) -> PackSpec:
             raise SpecError(f"topology.{key} is missing", remedy="Give series groups and parallel cells of one module")
     for key, kind in _SECTIONS.items():
         parts[key] = kind(**read_table(kind, require_table(data, key), key))
+    if parts["cell"].distribution.endswith(".json"):  # a name is looked up where the software lies
+        path = str((folder / parts["cell"].distribution).resolve())
+        parts["cell"] = replace(parts["cell"], distribution=path)
     for key, kind in _LISTS.items():
         parts[key] = tuple(
             kind(**read_table(kind, entry, f"{key}[{_name(entry, number)}]"))

@@ -72,6 +72,11 @@ class CellSpec:
     lowest_temperature: float = spec_field("Lowest temperature for discharging.", unit="K", above=0.0)
     highest_temperature: float = spec_field("Highest operating temperature of the surface.", unit="K", above=0.0)
     parameter_set: str = spec_field("PyBaMM parameter set, or file in data/parameters, of the physics model.")
+    distribution: str = spec_field(
+        "How cells of this type differ: name of a file in data/distributions, or path of a .json from the pack file; "
+        "where empty, as the scenario says.",
+        default="",
+    )
 
     def __post_init__(self) -> None:
         """Check the fields alone and against each other."""

@@ -34,11 +34,17 @@ class InitialSpec:
     soc_spread: float = spec_field(
         "Standard deviation of the groups' state of charge.", unit="1", at_least=0.0, default=0.003
     )
-    capacity_spread: float = spec_field(
-        "Relative standard deviation of the cells' capacity from manufacturing.", at_least=0.0, default=0.01
+    capacity_spread: float | None = spec_field(
+        "Relative standard deviation of the cells' capacity from manufacturing; where absent, that of the pack's "
+        "distribution of cells, or 0.01 without one.",
+        at_least=0.0,
+        default=None,
     )
-    resistance_spread: float = spec_field(
-        "Relative standard deviation of the cells' resistance from manufacturing.", at_least=0.0, default=0.05
+    resistance_spread: float | None = spec_field(
+        "Relative standard deviation of the cells' resistance from manufacturing; where absent, that of the pack's "
+        "distribution of cells, or 0.05 without one.",
+        at_least=0.0,
+        default=None,
     )
     ageing: float = spec_field("Factor on all losses of age; 0 for a new pack.", at_least=0.0, default=1.0)
     weak_groups: int | None = spec_field(

@@ -71,7 +71,7 @@ def _convert(value: Any, kind: Any, rule: FieldRule, where: str) -> Any:
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             raise SpecError(f"{where} = {value!r} is not a text or a list of texts", remedy=rule.doc)
         return tuple(texts)
-    if kind is int:
+    if kind in (int, int | None):
         if isinstance(value, bool) or not isinstance(value, int):
             raise SpecError(f"{where} = {value!r} is not a whole number", remedy=rule.doc)
         complaint = rule.complaint(value)

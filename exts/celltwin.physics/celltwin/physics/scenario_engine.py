@@ -37,6 +37,8 @@ def build_engine(
     device : str, optional
         Warp's name of the device.
     """
+    from .calibration.cell_population_distribution import pack_distribution
+
     scenario, spec = player.scenario, player.spec
     initial = scenario.initial
     variation = draw_variation(
@@ -49,6 +51,7 @@ def build_engine(
         soc_spread=initial.soc_spread,
         ageing=initial.ageing,
         weak_groups=initial.weak_groups,
+        distribution=pack_distribution(spec),
     )
     temperature = initial.temperature
     options = with_physics(options, scenario.physics, spec)

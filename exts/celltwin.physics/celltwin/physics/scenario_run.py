@@ -322,10 +322,13 @@ def simulate_scenario(
     CelltwinError
         If scenario, pack and options do not fit.
     """
+    from .calibration.cell_population_distribution import pack_distribution
+
     begun = clock.monotonic()
     scenario = scenario if seed is None else replace(scenario, seed=seed)
     player = ScenarioPlayer(scenario, spec)
     engine = build_engine(player, fidelity=fidelity, options=options, device=device)
+    distribution = pack_distribution(spec)
     run = ScenarioRun(engine, player, sample_period=sample_period)
     if begin is not None:
         begin(run)
@@ -369,7 +372,7 @@ def simulate_scenario(
         scenario_hash=scenario.hash,
         seed=scenario.seed,
         provenance=f"pack engine, {fidelity} {engine.model.name}@{engine.model.hash}, seed {scenario.seed}, "
-        f"{engine.device}",
+        f"{engine.device}" + (f", cells drawn from {distribution.cell}@{distribution.hash}" if distribution else ""),
         ended=ended,
         failure=failure,
         start=start,

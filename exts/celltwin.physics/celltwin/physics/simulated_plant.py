@@ -85,7 +85,7 @@ class SimulatedPlant:
     initial_soc : float
         Mean state of charge at the start [-].
     capacity_spread, resistance_spread, soc_spread, ageing, weak_groups
-        See :func:`draw_variation`.
+        See :func:`draw_variation`; the distribution of cells is the one that the pack names.
     block_duration : float
         Time simulated at once [s].
     sample_period : float, optional
@@ -110,8 +110,8 @@ class SimulatedPlant:
         seed: int = 0,
         fidelity: str = "SPMe",
         initial_soc: float = 0.95,
-        capacity_spread: float = 0.01,
-        resistance_spread: float = 0.05,
+        capacity_spread: float | None = None,
+        resistance_spread: float | None = None,
         soc_spread: float = 0.003,
         ageing: float = 1.0,
         weak_groups: int | None = None,
@@ -120,6 +120,8 @@ class SimulatedPlant:
         scenario: Scenario | None = None,
         variation: PackVariation | None = None,
     ) -> None:
+        from .calibration.cell_population_distribution import pack_distribution
+
         parameters = load_cell_parameters(spec.cell.parameter_set)
         if variation is None:
             variation = draw_variation(
@@ -132,6 +134,7 @@ class SimulatedPlant:
                 soc_spread=soc_spread,
                 ageing=ageing,
                 weak_groups=weak_groups,
+                distribution=pack_distribution(spec),
             )
         self._sensed = sensed_channels(spec)
         rates = [channel.rate for channel in self._sensed]
@@ -144,7 +147,9 @@ class SimulatedPlant:
         self._scale = np.array([channel.scale for channel in self._sensed])
         self._offset = np.array([channel.offset for channel in self._sensed])
         self._noise = np.array([channel.standard_uncertainty for channel in self._sensed])
-        self._provenance = f"simulated plant {fidelity} {parameters.name}@{parameters.hash} seed {seed}"
+        self._provenance = f"simulated plant {fidelity} {parameters.name}@{parameters.hash} seed {seed}" + (
+            f" cells drawn from {variation.distribution}" if variation.distribution else ""
+        )
         self._command = Command(
             time=0.0,
             pack_current=0.0,

@@ -104,13 +104,16 @@ def run_simulation(
     CelltwinError
         If scenario, pack, settings or output folder are wrong.
     """
+    from celltwin.physics.calibration import pack_distribution
     from celltwin.stage import build_pack_stage, save_stage
 
     spec = load_spec(settings.pack)
     scenario = load_scenario(resolve(settings.scenario))
     if settings.seed is not None:
         scenario = replace(scenario, seed=settings.seed)
-    ScenarioPlayer(scenario, spec)  # a scenario that does not fit the pack leaves no folder behind
+    # A scenario or a distribution that does not fit the pack leaves no folder behind.
+    ScenarioPlayer(scenario, spec)
+    pack_distribution(spec)
     folder = RunFolder(Path(settings.out) if settings.out else default_run_folder(scenario.name))
     save_stage(build_pack_stage(spec), folder.stage)
     save_scenario(scenario, folder.path / SCENARIO_FILE)

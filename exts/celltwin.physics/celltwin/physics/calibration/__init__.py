@@ -15,7 +15,12 @@ from .calibrated_set_uncertainty import uncertainty_of
 from .calibration_figures import CurveFigures, score_curve, score_curves, simulate_curve
 from .calibration_problem import CalibrationProblem, CostOptions
 from .cell_population import CellEvidence, Population, fit_population
-from .cell_population_distribution import CellPopulationDistribution, load_cell_distribution, vary_pack
+from .cell_population_distribution import (
+    CellPopulationDistribution,
+    load_cell_distribution,
+    pack_distribution,
+    vary_pack,
+)
 from .cell_simulation import CellModel, CellSimulation, ModelOptions, SimulatedCurve
 from .consistency import CalibrationAudit, audit_calibration
 from .consistency_balance import BalanceLimits
@@ -112,6 +117,7 @@ __all__ = [
     "fit_population",
     "load_cell_distribution",
     "minimise",
+    "pack_distribution",
     "physical_ranges",
     "posterior_at",
     "posterior_of",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,14 +14,23 @@ import numpy as np
 from celltwin.core import Array, ModelError, PackSpec, SettingsError, freeze
 
 from ..measurements.capacity import CapacitySpread
-from ..pack_variation import PackVariation
+from ..pack_variation import PackVariation, draw_variation
 from ..parameters import CellParameters
 from .cell_population import Population
 
 if TYPE_CHECKING:
     from ..engine import CellPopulation
 
-__all__ = ["DRAWN_QUANTITIES", "CellPopulationDistribution", "load_cell_distribution", "vary_pack"]
+__all__ = [
+    "DISTRIBUTION_FOLDER",
+    "DRAWN_QUANTITIES",
+    "CellPopulationDistribution",
+    "load_cell_distribution",
+    "pack_distribution",
+    "vary_pack",
+]
+
+DISTRIBUTION_FOLDER = Path(__file__).resolve().parents[5] / "data" / "distributions"
 
 DRAWN_QUANTITIES: dict[str, tuple[str, float, float]] = {
     "capacity_scale": ("-", 0.5, 1.3),
@@ -50,7 +60,7 @@ class CellPopulationDistribution:
     low, high : ndarray of shape (n,)
         No cell is drawn beyond them.
     cell : str
-        Type of the cell.
+        Type of the cell: ``cell.name`` or ``cell.parameter_set`` of the packs that may be drawn from it.
     provenance : mapping of str to str
         Where it comes from: data, cells, method.
 
@@ -102,6 +112,11 @@ class CellPopulationDistribution:
     def deviations(self) -> Array:
         """Standard deviations of the logarithms, about relative ones, shape (n,)."""
         return np.sqrt(np.diag(self.covariance))
+
+    @property
+    def hash(self) -> str:
+        """First 12 hexadecimal digits of the SHA-256 of the file's content."""
+        return hashlib.sha256(json.dumps(self.content(), sort_keys=True).encode()).hexdigest()[:12]
 
     @classmethod
     def of_population(
@@ -203,14 +218,14 @@ class CellPopulationDistribution:
             },
         )
 
-    def sample(self, n: int, seed: int) -> dict[str, Array]:
+    def sample(self, n: int, seed: int | Sequence[int]) -> dict[str, Array]:
         """Return n cells: each quantity of shape (n,), correlated, within the bounds.
 
         Parameters
         ----------
         n : int
             Number of cells.
-        seed : int
+        seed : int or sequence of int
             Of the random numbers; the same seed gives the same cells, and the first of more cells.
 
         Raises
@@ -293,11 +308,23 @@ class CellPopulationDistribution:
 def load_cell_distribution(path: str | Path) -> CellPopulationDistribution:
     """Read a distribution that was saved.
 
+    Parameters
+    ----------
+    path : str or Path
+        File, or the name of one in ``data/distributions``.
+
     Raises
     ------
     ModelError
         If the file is missing, damaged or of another kind.
     """
+    if Path(path).suffix != ".json":
+        path = DISTRIBUTION_FOLDER / f"{path}.json"
+    if not Path(path).is_file():
+        names = ", ".join(sorted(file.stem for file in DISTRIBUTION_FOLDER.glob("*.json")))
+        raise ModelError(
+            "there is no such distribution of cells", where=str(path), remedy=f"Give a .json file, or one of: {names}"
+        )
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         if content.get("schema") != _SCHEMA:
@@ -324,6 +351,32 @@ def load_cell_distribution(path: str | Path) -> CellPopulationDistribution:
         raise ModelError(error.message, where=str(path), remedy=error.remedy) from None
 
 
+def pack_distribution(spec: PackSpec) -> CellPopulationDistribution | None:
+    """Return the distribution that a pack's declaration names, None where it names none.
+
+    Parameters
+    ----------
+    spec : PackSpec
+        The pack.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, damaged, of another kind or of another type of cell.
+    """
+    if not spec.cell.distribution:
+        return None
+    distribution = load_cell_distribution(spec.cell.distribution)
+    if distribution.cell not in (spec.cell.name, spec.cell.parameter_set):
+        raise ModelError(
+            f"the distribution is of cells {distribution.cell!r}; those of pack {spec.name} are {spec.cell.name!r}, "
+            f"with the parameters {spec.cell.parameter_set!r}",
+            where=spec.cell.distribution,
+            remedy="Name the distribution of this cell in cell.distribution, or correct the file's `cell`",
+        )
+    return distribution
+
+
 def vary_pack(
     spec: PackSpec,
     parameters: CellParameters,
@@ -333,7 +386,7 @@ def vary_pack(
     initial_soc: float,
     soc_spread: float = 0.003,
 ) -> PackVariation:
-    """Return a pack whose cells are drawn from a distribution, for the simulated plant and the scenarios.
+    """Return a pack whose cells differ as a distribution says and in nothing else: no losses of age, no weak groups.
 
     Parameters
     ----------
@@ -341,7 +394,7 @@ def vary_pack(
         The pack.
     parameters : CellParameters
         The cell; its capacity is what ``capacity_scale`` refers to, and its resistance that of every cell where the
-        distribution has none.
+        distribution has none. For a pack's cell of another size both are scaled, as :func:`draw_variation` does.
     distribution : CellPopulationDistribution
         How cells differ.
     seed : int
@@ -356,22 +409,17 @@ def vary_pack(
     SettingsError
         If the state of charge is not a fraction, or its spread negative.
     """
-    if not 0.0 <= initial_soc <= 1.0:
-        raise SettingsError(f"initial_soc = {initial_soc:g} must lie between 0 and 1", remedy="Give a fraction")
-    if soc_spread < 0.0:
-        raise SettingsError(f"soc_spread = {soc_spread:g} must not be negative", remedy="Give 0 for none")
-    cells = distribution.sample(spec.n_cells, seed)
-    ones = np.ones(spec.n_cells)
-    scale = cells.get("capacity_scale", ones)
-    offsets = soc_spread * np.random.default_rng([seed, 2]).standard_normal(spec.n_groups)
-    return PackVariation(
+    return draw_variation(
+        spec,
+        parameters,
         seed=seed,
-        capacity_scale=scale,
-        resistance=cells.get("resistance", parameters.resistance * ones),
-        soh=scale * parameters.capacity / spec.cell.capacity,
-        initial_soc=np.clip(initial_soc + offsets, 0.0, 1.0),
-        weak_groups=np.empty(0, dtype=np.int64),
-        diffusivity_scale=cells.get("diffusivity_scale"),
+        initial_soc=initial_soc,
+        capacity_spread=None if "capacity_scale" in distribution.names else 0.0,
+        resistance_spread=None if "resistance" in distribution.names else 0.0,
+        soc_spread=soc_spread,
+        ageing=0.0,
+        weak_groups=0,
+        distribution=distribution,
     )
 
 

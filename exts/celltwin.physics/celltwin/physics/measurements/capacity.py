@@ -66,7 +66,7 @@ class CapacitySpread:
     mean : float
         [A.h].
     deviation : float
-        Sample standard deviation over the mean [-].
+        Sample standard deviation over the mean, or of the ratios to the means of groups [-].
     deviation_uncertainty : float
         Standard uncertainty of ``deviation``, from the number of cells [-].
     """
@@ -102,7 +102,7 @@ def read_capacities(path: str | Path | Sequence[str | Path]) -> tuple[CellCapaci
     return tuple(map(_read_cell, files))
 
 
-def capacity_spread(cells: Sequence[CellCapacities], *, cycles: int = 5) -> CapacitySpread:
+def capacity_spread(cells: Sequence[CellCapacities], *, cycles: int = 5, within_groups: bool = False) -> CapacitySpread:
     """Return how the capacity of fresh cells differs.
 
     Parameters
@@ -111,22 +111,30 @@ def capacity_spread(cells: Sequence[CellCapacities], *, cycles: int = 5) -> Capa
         At least two.
     cycles : int
         First cycles of which the median is a cell's capacity.
+    within_groups : bool
+        Whether cells are compared with the mean of their own group alone: batches, and ways to measure a capacity,
+        differ in their means.
 
     Raises
     ------
     MeasurementError
-        If there are fewer than two cells.
+        If there are fewer than two cells, or with ``within_groups`` no group of two.
     """
     if len(cells) < 2:
         raise MeasurementError(f"{len(cells)} cells have no spread", remedy="Give the capacities of several cells")
     initial = np.array([cell.initial(cycles) for cell in cells])
-    deviation = float(np.std(initial, ddof=1) / np.mean(initial))
+    groups = [cell.group if within_groups else "" for cell in cells]
+    relative = initial / np.array([initial[[name == own for name in groups]].mean() for own in groups])
+    freedom = len(cells) - len(set(groups))
+    if freedom < 1:
+        raise MeasurementError("each cell is a group of its own", remedy="Give several cells of one group")
+    deviation = float(np.sqrt(np.sum(np.square(relative - 1.0)) / freedom))
     return CapacitySpread(
         names=tuple(cell.name for cell in cells),
         capacity=freeze(initial),
         mean=float(np.mean(initial)),
         deviation=deviation,
-        deviation_uncertainty=deviation / float(np.sqrt(2.0 * (len(cells) - 1))),
+        deviation_uncertainty=deviation / float(np.sqrt(2.0 * freedom)),
     )
 
 

@@ -151,8 +151,11 @@ class Campaign:
     @cached_property
     def hashes(self) -> dict[str, str]:
         """First 12 hexadecimal digits of the SHA-256 of each part of the design."""
+        from celltwin.physics.calibration import pack_distribution
+
+        distribution = pack_distribution(self.request(0).pack)
         parts = {
-            "pack": self.pack_tables,
+            "pack": {**self.pack_tables, "cells": distribution.hash} if distribution else self.pack_tables,
             "scenario": _parsed_scenario(toml_text(self.scenario_tables), str(self.scenario)).hash,  # with its profiles
             "base": self.base,
             "factors": [asdict(factor) for factor in self.factors],
@@ -180,16 +183,20 @@ class Campaign:
         )
 
     def _try(self, point: tuple[Any, ...]) -> None:
+        from celltwin.physics.calibration import pack_distribution
+
         from .simulation import engine_arguments
 
         try:
-            engine_arguments(self._request(0, point, self.seeds[0]).engine)
+            request = self._request(0, point, self.seeds[0])
+            engine_arguments(request.engine)
         except (SpecError, SettingsError) as error:
             named = ", ".join(
                 f"{factor.name} = {value}{' ' + factor.unit if factor.unit else ''}"
                 for factor, value in zip(self.factors, point, strict=True)
             )
             raise type(error)(f"{error.message} (at {named})", where=error.where, remedy=error.remedy) from None
+        pack_distribution(request.pack)
 
     def _fields(self, point: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
         yield from self.base.items()
@@ -201,7 +208,7 @@ class Campaign:
 
 @lru_cache(maxsize=64)
 def _parsed_pack(text: str, where: str) -> PackSpec:
-    return parse_pack(text, where=where)
+    return parse_pack(text, where=where, folder=Path(where).parent)
 
 
 @lru_cache(maxsize=64)

@@ -1,4 +1,4 @@
-"""Which software makes a result: versions of libraries, hashes of the code and of the parameter sets."""
+"""Which software makes a result: versions of libraries, hashes of code, parameter sets and distributions of cells."""
 
 from __future__ import annotations
 
@@ -27,7 +27,11 @@ def software_entry() -> dict[str, Any]:
         "machine": platform.machine(),
         "libraries": library_versions(LIBRARIES),
         "code": _digest(file for package in PACKAGES for file in _package_files(package)),
-        "parameters": _digest(sorted((REPOSITORY / "data/parameters").glob("*.json"))),
+        "parameters": _digest(
+            file
+            for kind in ("parameters", "distributions")
+            for file in sorted((REPOSITORY / "data" / kind).glob("*.json"))
+        ),
     }
 
 

@@ -72,6 +72,7 @@ class CellLaws:
     transference: Any
     exhausted: Any
     released: Any
+    chemical_power: Any
     draw_tangent: Any
 
 
@@ -329,6 +330,45 @@ def make_cell_laws(lanes: Lanes, choices: CellLawChoices) -> CellLaws:
 
     released = released_enthalpy if choices.heat_of_mixing else released_never
 
+    # what the reactions of both electrodes release
+
+    @wp.func
+    def power_at_surface(
+        shared: shared_type,
+        step: real,
+        side: vector,
+        at_surfaces: vector,
+        resting_n: vector,
+        released_n: vector,
+        released_p: vector,
+        flux_n: vector,
+        flux_p: vector,
+    ):
+        return at_surfaces
+
+    @wp.func
+    def power_of_profiles(
+        shared: shared_type,
+        step: real,
+        side: vector,
+        at_surfaces: vector,
+        resting_n: vector,
+        released_n: vector,
+        released_p: vector,
+        flux_n: vector,
+        flux_p: vector,
+    ):
+        charge_n = wp.cw_div(
+            vector(one / (real(3.0) * shared.gradient_negative * shared.inverse_time_negative)), flux_n
+        )
+        charge_p = wp.cw_div(
+            vector(one / (real(3.0) * shared.gradient_positive * shared.inverse_time_positive)), flux_p
+        )
+        profiles = wp.cw_mul(charge_n, released_n) + wp.cw_mul(charge_p, released_p)
+        return profiles * (one / step) + wp.cw_mul(side, resting_n)
+
+    chemical_power = power_of_profiles if choices.heat_of_mixing else power_at_surface
+
     return CellLaws(
         warmth=warmth,
         temperature_factor=temperature_factor,
@@ -347,5 +387,6 @@ def make_cell_laws(lanes: Lanes, choices: CellLawChoices) -> CellLaws:
         transference=transference,
         exhausted=branch.exhausted,
         released=released,
+        chemical_power=chemical_power,
         draw_tangent=branch.draw_tangent,
     )

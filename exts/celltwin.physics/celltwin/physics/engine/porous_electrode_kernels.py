@@ -58,10 +58,9 @@ def make_porous_kernels(lanes: Lanes, choices: CellLawChoices, *, shells: int) -
     laws = make_cell_laws(lanes, choices)
     warmth, temperature_factor, coefficient = laws.warmth, laws.temperature_factor, laws.coefficient
     polynomial, property_at = laws.polynomial, laws.property_at
-    transference = laws.transference
-    porous_laws = make_porous_laws(lanes, laws, choices, shells=shells)
+    transference, chemical_power = laws.transference, laws.chemical_power
+    porous_laws = make_porous_laws(lanes, laws, shells=shells)
     eliminate, settle = porous_laws.eliminate_particles, porous_laws.settle_electrode
-    chemical_power = porous_laws.chemical_power
 
     @wp.kernel(module="unique", module_options=lanes.module_options)
     def prepare(
@@ -318,7 +317,7 @@ def make_porous_kernels(lanes: Lanes, choices: CellLawChoices, *, shells: int) -
             smoothed_positive,
         )
         power = chemical_power(
-            shared, step, side, power_n, power_p, resting_n, released_n, released_p, linear[2, b], linear[3, b]
+            shared, step, side, power_p - power_n, resting_n, released_n, released_p, linear[2, b], linear[3, b]
         )
         volts = voltage[b]
         surface_negative[b] = surface_n

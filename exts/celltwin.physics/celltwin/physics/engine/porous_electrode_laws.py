@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from .cell_laws import FARADAY, GAS_CONSTANT, LAST_LITHIUM, CellLawChoices, CellLaws, make_cell_structure
+from .cell_laws import FARADAY, GAS_CONSTANT, LAST_LITHIUM, CellLaws, make_cell_structure
 from .lanes import Lanes
 from .shared_porous_cell import make_porous_structure
 
@@ -26,18 +26,15 @@ class PorousLaws:
         Potential between solid and electrolyte of a volume, and its derivatives with reaction and salt.
     settle_electrode : function
         Puts reactions into particles, and sums up what the electrode is.
-    chemical_power : function
-        What the reactions of both electrodes release.
     """
 
     eliminate_particles: Any
     relate_potential: Any
     settle_electrode: Any
-    chemical_power: Any
 
 
 @lru_cache(maxsize=16)
-def make_porous_laws(lanes: Lanes, laws: CellLaws, choices: CellLawChoices, *, shells: int) -> PorousLaws:
+def make_porous_laws(lanes: Lanes, laws: CellLaws, *, shells: int) -> PorousLaws:
     """Return the laws of an electrode, with those of its cell type; ``shells`` are those of each particle."""
     import warp as wp
 
@@ -239,46 +236,8 @@ def make_porous_laws(lanes: Lanes, laws: CellLaws, choices: CellLawChoices, *, s
             relaxed += changed * share
         return mean, surface, phi, power, resting, relaxed
 
-    @wp.func
-    def power_at_surface(
-        shared: shared_type,
-        step: real,
-        side: vector,
-        power_n: vector,
-        power_p: vector,
-        resting_n: vector,
-        released_n: vector,
-        released_p: vector,
-        flux_n: vector,
-        flux_p: vector,
-    ):
-        return power_p - power_n
-
-    @wp.func
-    def power_of_profiles(
-        shared: shared_type,
-        step: real,
-        side: vector,
-        power_n: vector,
-        power_p: vector,
-        resting_n: vector,
-        released_n: vector,
-        released_p: vector,
-        flux_n: vector,
-        flux_p: vector,
-    ):
-        charge_n = wp.cw_div(
-            vector(one / (real(3.0) * shared.gradient_negative * shared.inverse_time_negative)), flux_n
-        )
-        charge_p = wp.cw_div(
-            vector(one / (real(3.0) * shared.gradient_positive * shared.inverse_time_positive)), flux_p
-        )
-        profiles = wp.cw_mul(charge_n, released_n) + wp.cw_mul(charge_p, released_p)
-        return profiles * (one / step) + wp.cw_mul(side, resting_n)
-
     return PorousLaws(
         eliminate_particles=eliminate_particles,
         relate_potential=relate_potential,
         settle_electrode=settle_electrode,
-        chemical_power=power_of_profiles if choices.heat_of_mixing else power_at_surface,
     )

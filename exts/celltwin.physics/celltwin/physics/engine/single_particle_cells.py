@@ -10,11 +10,12 @@ import numpy as np
 from celltwin.core import Array
 
 from .cell_fields import CellConstants, CellState, CircuitWork, allocate_cells
-from .cell_kernels import LINEAR_ROWS, make_cell_kernels
+from .cell_kernels import make_cell_kernels
 from .cell_model import CellModel
 from .fields import CellField, Grid, ScratchField, bundles_of
 from .launching import Launcher, Sharing
 from .shared_cell import choose_laws, share_cell
+from .single_particle_laws import LINEAR_ROWS
 
 __all__ = ["SingleParticleCells", "SingleParticleState"]
 

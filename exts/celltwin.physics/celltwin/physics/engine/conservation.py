@@ -1,4 +1,4 @@
-"""What must be conserved, checked while the engine runs: charge, energy, lithium.
+"""What must hold while the engine runs: cells within their limits; charge, energy and lithium conserved.
 
 The kernels keep sums of what flows in and out of every cell, step by step; now and then they are held against what
 the cells have become. A difference beyond rounding is an error of the engine or of its numbers, and has a name.
@@ -20,12 +20,14 @@ from .thermal_kernels import ENERGY_ROWS
 if TYPE_CHECKING:
     from .pack_physics import PackPhysics, PackState
 
-__all__ = ["EnergyBalance", "Ledger", "check_conservation", "open_ledger", "read_balance"]
+__all__ = ["EnergyBalance", "Ledger", "check_conservation", "check_limits", "open_ledger", "read_balance"]
 
 _CURRENT = 1e-6  # of the group's 1C current
 _ENERGY = 1e-6  # of the heat that passed through a cell
 _VARIABLE_CAPACITY = 1e-3  # the same, where the heat capacity goes with temperature
 _LITHIUM = 1e-7  # of what the cell holds
+_VOLTAGES = -1e3, 1e3  # of a cell [V]
+_TEMPERATURES = 150.0, 3000.0  # [K]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -76,6 +78,43 @@ def open_ledger(physics: PackPhysics, state: PackState) -> Ledger:
         temperature=np.array(state.common.temperature.laid()),
         stocks=physics.lithium(state),
     )
+
+
+def check_limits(physics: PackPhysics, state: PackState, time: float) -> None:
+    """Raise if a cell has left what its model can describe.
+
+    Parameters
+    ----------
+    physics : PackPhysics
+        The pack.
+    state : PackState
+        Its state now.
+    time : float
+        Of the state [s].
+
+    Raises
+    ------
+    PlantError
+        Naming the cell, the quantity, the limits and the time.
+    """
+    checks = (
+        *physics.cells.limits(state.profiles),
+        ("voltage", state.common.voltage, *_VOLTAGES),
+        ("temperature", state.common.temperature, *_TEMPERATURES),
+    )
+    for what, field, low, high in checks:
+        if field.lies_within(low, high):
+            continue
+        values = np.atleast_2d(field.read())
+        wrong = np.argwhere(~((values >= low) & (values <= high)).T)
+        if wrong.size:
+            cell, row = wrong[0]
+            raise PlantError(
+                f"{what} of {physics.cell_id(int(cell))} is {values[row, cell]:.4g} at {time:.1f} s; "
+                f"its limits are {low:g} and {high:g}",
+                remedy="Ask for less current, stop at the voltage limits (Drive.lowest_voltage, highest_voltage), "
+                "or shorten the step",
+            )
 
 
 def check_conservation(physics: PackPhysics, state: PackState, ledger: Ledger, imbalance: Array) -> None:

@@ -114,6 +114,21 @@ class EngineOptions:
                 remedy="Give volumes of negative electrode, separator and positive electrode, such as (5, 2, 5)",
             )
 
+    def time_steps(self, duration: float) -> Array:
+        """Return the lengths of the steps that a time takes [s]; the last is shortened to meet it.
+
+        Raises
+        ------
+        SettingsError
+            If the time is not positive.
+        """
+        if not (np.isfinite(duration) and duration > 0.0):
+            raise SettingsError(f"duration = {duration:g} s must be greater than 0", remedy="Give a positive time")
+        count = int(np.ceil(duration / self.step - 1e-9))
+        steps = np.full(count, self.step)
+        steps[-1] = duration - (count - 1) * self.step
+        return steps
+
 
 LONGEST_STEP = 60.0  # [s]
 

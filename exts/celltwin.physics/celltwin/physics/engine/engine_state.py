@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,41 @@ class EngineState:
     cells: dict[str, Array]
     groups: dict[str, Array]
     switches: NDArray[np.bool_]
+
+    def check_fits(self, shapes: Mapping[str, tuple[int, ...]], n_nodes: int, cell_id: Callable[[int], str]) -> None:
+        """Raise if this is no state of an engine with fields of such shapes and as many contactors.
+
+        Parameters
+        ----------
+        shapes : mapping of str to tuple of int
+            Shape of every field of the engine.
+        n_nodes : int
+            Nodes of its circuit.
+        cell_id : callable
+            Returns the name of a cell.
+
+        Raises
+        ------
+        PlantError
+            If it belongs to another pack or to other options, or has a value that is no number.
+        """
+        if set(shapes) != set(self.cells) or self.switches.shape != (n_nodes,):
+            raise PlantError(
+                "the state belongs to another engine: its quantities differ", remedy="Restore it with the same options"
+            )
+        for name, shape in shapes.items():
+            values = self.cells[name]
+            if shape != values.shape:
+                raise PlantError(
+                    f"{name} of the state has the shape {values.shape}, not {shape}",
+                    remedy="Restore it with the same pack and options",
+                )
+            wrong = np.argwhere(~np.isfinite(values))
+            if wrong.size:
+                raise PlantError(
+                    f"{name} of {cell_id(int(wrong[0][-1]))} is no number in the state",
+                    remedy="Restore an earlier state",
+                )
 
 
 def save_state(state: EngineState, path: Path) -> None:

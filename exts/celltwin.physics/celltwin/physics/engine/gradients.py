@@ -101,7 +101,7 @@ def differentiate_drive(
             raise SettingsError(f"{name!r} has several numbers a cell", remedy="Weigh quantities with one, such as soc")
     spread = {name: _spread(name, weight, engine.n_cells) for name, weight in weights.items()}
     start = engine.state()
-    steps = engine.time_steps(duration)
+    steps = engine.options.time_steps(duration)
     table = drive.table(steps.size, engine.n_packs)
     bounds = [*range(0, steps.size, _STRETCH), steps.size]
     kept: list[EngineState] = []

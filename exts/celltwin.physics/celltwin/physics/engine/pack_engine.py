@@ -14,7 +14,7 @@ from .abuse_kernels import ABUSE_ROWS
 from .ageing_kernels import AGEING_ROWS
 from .cell_fields import CircuitWork, allocate_cells
 from .cell_model import CellModel, EquivalentCircuitModel
-from .conservation import EnergyBalance, Ledger, check_conservation, open_ledger, read_balance
+from .conservation import EnergyBalance, Ledger, check_conservation, check_limits, open_ledger, read_balance
 from .engine_history import EngineHistory
 from .engine_options import CellPopulation, Drive, EngineOptions
 from .engine_settings import CELL_SETTINGS, GROUP_SETTINGS, TEMPERATURE_RANGE, check_places, check_values
@@ -167,7 +167,7 @@ class PackEngine:
             limit and time; or if the pack is open.
         """
         asked = drive if isinstance(drive, Drive) else Drive(values=drive)
-        steps = self.time_steps(duration)
+        steps = self.options.time_steps(duration)
         table = asked.table(steps.size, self.n_packs)
         self._switches.set_drive(asked, table)
         if sample_period is not None and not (np.isfinite(sample_period) and sample_period > 0.0):
@@ -365,24 +365,7 @@ class PackEngine:
             Naming the cell, the quantity, the limit and the time.
         """
         arrays = self.arrays
-        checks = (
-            *self.physics.cells.limits(arrays.profiles),
-            ("voltage", arrays.common.voltage, -1e3, 1e3),
-            ("temperature", arrays.common.temperature, 150.0, 3000.0),
-        )
-        for what, field, low, high in checks:
-            if field.lies_within(low, high):
-                continue
-            values = np.atleast_2d(field.read())
-            wrong = np.argwhere(~((values >= low) & (values <= high)).T)
-            if wrong.size:
-                cell, row = wrong[0]
-                raise PlantError(
-                    f"{what} of {self.cell_id(int(cell))} is {values[row, cell]:.4g} at {self.time:.1f} s; "
-                    f"its limits are {low:g} and {high:g}",
-                    remedy="Ask for less current, stop at the voltage limits (Drive.lowest_voltage, highest_voltage), "
-                    "or shorten the step",
-                )
+        check_limits(self.physics, arrays, self.time)
         if self._ledger is not None:
             try:
                 check_conservation(self.physics, arrays, self._ledger, self._attempt.nodes.imbalance.read())
@@ -408,26 +391,11 @@ class PackEngine:
         Raises
         ------
         PlantError
-            If the state belongs to another pack or to other options.
+            If the state belongs to another pack or to other options, or has a value that is no number.
         """
         stored = self._stored()
-        if set(stored) != set(state.cells) or state.switches.shape != self._switches.closed.shape:
-            raise PlantError(
-                "the state belongs to another engine: its quantities differ", remedy="Restore it with the same options"
-            )
-        for name, field in stored.items():
-            values = state.cells[name]
-            if field.read().shape != values.shape:
-                raise PlantError(
-                    f"{name} of the state has the shape {values.shape}, not {field.read().shape}",
-                    remedy="Restore it with the same pack and options",
-                )
-            wrong = np.argwhere(~np.isfinite(values))
-            if wrong.size:
-                raise PlantError(
-                    f"{name} of {self.cell_id(int(wrong[0][-1]))} is no number in the state",
-                    remedy="Restore an earlier state",
-                )
+        shapes = {name: field.read().shape for name, field in stored.items()}
+        state.check_fits(shapes, self._switches.closed.size, self.cell_id)
         for name, field in stored.items():
             field.write(state.cells[name])
         for name, groups in vars(self.physics.groups).items():
@@ -482,21 +450,6 @@ class PackEngine:
         if physics.abuse and arrays.reactants:
             stored |= {"reactants": arrays.reactants, **physics.abuse.fields}
         return stored
-
-    def time_steps(self, duration: float) -> Array:
-        """Return the lengths of the steps that a time takes [s]; the last is shortened to meet it.
-
-        Raises
-        ------
-        SettingsError
-            If the time is not positive.
-        """
-        if not (np.isfinite(duration) and duration > 0.0):
-            raise SettingsError(f"duration = {duration:g} s must be greater than 0", remedy="Give a positive time")
-        count = int(np.ceil(duration / self.options.step - 1e-9))
-        steps = np.full(count, self.options.step)
-        steps[-1] = duration - (count - 1) * self.options.step
-        return steps
 
     def _take_step(self, step: float, *, onward: bool) -> None:
         if not self.steps.take(step, self._now, onward=onward):

@@ -1,4 +1,4 @@
-"""What benches write: figures with unit, target and whether it is met, and the machine."""
+"""What benches write: figures with unit, target and whether it is met, the machine, and pictures."""
 
 from __future__ import annotations
 
@@ -36,3 +36,26 @@ def test_a_bench_writes_every_figure_with_its_target(figures_module, tmp_path, c
     shown = capsys.readouterr().out
     for word in ("kettle", "time to boil", "0.5 kg", "yes", "no"):
         assert word in shown
+
+
+@pytest.mark.parametrize("framed", [True, False])
+def test_a_picture_goes_to_a_new_folder_with_or_without_frames_and_is_closed(repo_root, monkeypatch, tmp_path, framed):
+    monkeypatch.syspath_prepend(str(repo_root))
+    pictures = importlib.import_module("tools.bench.pictures")
+    pyplot = importlib.import_module("matplotlib.pyplot")
+    figure, axis = pyplot.subplots(figsize=(2.0, 1.0))
+    axis.plot([0.0, 1.0])
+
+    pictures.save_picture(figure, tmp_path / "new" / "line.png", dpi=50, framed=framed)
+
+    assert pyplot.imread(tmp_path / "new" / "line.png").shape[:2] == (50, 100)
+    assert [axis.spines[side].get_visible() for side in ("top", "right", "left")] == [framed, framed, True]
+    assert not pyplot.fignum_exists(figure.number)
+
+
+def test_a_bench_with_pictures_draws_them_for_the_docs_unless_told_otherwise(figures_module, repo_root, tmp_path):
+    parser = figures_module.bench_parser("boils water", pictures=True)
+    assert parser.parse_args([]).plots == repo_root / "docs" / "images"
+    assert parser.parse_args(["--plots", str(tmp_path)]).plots == tmp_path
+    with pytest.raises(SystemExit):
+        figures_module.bench_parser("boils water").parse_args(["--plots", str(tmp_path)])

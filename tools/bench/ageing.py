@@ -6,7 +6,6 @@ are checked by simulating them all (default 200).
 
 from __future__ import annotations
 
-import argparse
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,11 +30,11 @@ from celltwin.physics.engine.lanes import lane_functions
 from celltwin.physics.engine.launching import RecordingLauncher
 from celltwin.physics.engine.pack_engine import PackEngine
 from celltwin.physics.engine.pack_network import Circuit, HeatPaths, PackNetwork
-from tools.bench.figures import Figures
+from tools.bench.figures import Figures, bench_parser, hand_over
+from tools.bench.pictures import PICTURES, save_picture
 
 __all__ = ["run"]
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 ROOM, WARM = 25.0, 45.0  # [°C]
 CYCLES = [("Discharge at 1C until 2.5 V", "Charge at 1C until 4.2 V", "Hold at 4.2 V until C/20")] * 2
 STORAGE = ["Rest for 100 hours"]
@@ -78,7 +77,7 @@ CASES = (
 )
 
 
-def run(plots: Path = REPOSITORY / "docs" / "images", *, cycles: int = 200) -> Figures:
+def run(plots: Path = PICTURES, *, cycles: int = 200) -> Figures:
     """Compare one step and one cell with PyBaMM, time the kernel, and jump over cycles."""
     figures = Figures("ageing")
     cell = build_cell_model("OKane2022")
@@ -320,7 +319,7 @@ def _draw_pybamm(
     axes[0, 0].plot([], [], color="0.5", linewidth=4.0, alpha=0.4, label="PyBaMM SPMe")
     axes[0, 0].legend(frameon=False, fontsize=9)
     figure.suptitle("LG M50, OKane2022: 1C discharge to 2.5 V, 1C charge to 4.2 V, held to C/20, twice", fontsize=10)
-    _save(figure, path)
+    save_picture(figure, path, framed=False)
 
 
 def _draw_cycles(histories: dict[str, CycleHistory], path: Path) -> None:
@@ -353,33 +352,15 @@ def _draw_cycles(histories: dict[str, CycleHistory], path: Path) -> None:
     for axis in axes:
         axis.legend(frameon=False, fontsize=8)
     figure.suptitle("2s2p of unlike LG M50 cells, OKane2022: 1C discharge, C/2 charge to 4.15 V a group", fontsize=10)
-    _save(figure, path)
-
-
-def _save(figure: Any, path: Path) -> None:
-    import matplotlib.pyplot as plt
-
-    for axis in figure.axes:
-        axis.spines[["top", "right"]].set_visible(False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    save_picture(figure, path, framed=False)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the bench as a command."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file too")
-    parser.add_argument(
-        "--plots", type=Path, metavar="FOLDER", default=REPOSITORY / "docs" / "images", help="where pictures go"
-    )
+    parser = bench_parser(__doc__, pictures=True)
     parser.add_argument("--cycles", type=int, default=200, metavar="N", help="cycles that jumps are checked over")
     options = parser.parse_args(arguments)
-    figures = run(options.plots, cycles=options.cycles)
-    figures.show()
-    if options.json is not None:
-        figures.write(options.json)
-    return 0
+    return hand_over(run(options.plots, cycles=options.cycles), options.json)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Figure", "Figures", "describe_machine", "main"]
+from tools.bench.pictures import PICTURES
+
+__all__ = ["Figure", "Figures", "bench_parser", "describe_machine", "hand_over", "main"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,13 +125,24 @@ def describe_machine() -> str:
     return f"{processor}, {cores} cores, {memory:.1f} GiB, {system}, Python {platform.python_version()}"
 
 
+def bench_parser(description: str | None, *, pictures: bool = False) -> argparse.ArgumentParser:
+    """Return a parser with what every bench takes: ``--json FILE``, and ``--plots FOLDER`` where it draws pictures."""
+    parser = argparse.ArgumentParser(description=(description or "").strip())
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file too")
+    if pictures:
+        parser.add_argument("--plots", type=Path, metavar="FOLDER", default=PICTURES, help="where pictures go")
+    return parser
+
+
+def hand_over(figures: Figures, path: Path | None) -> int:
+    """Print figures, write them to a JSON file where one is named, and return the exit status of a bench."""
+    figures.show()
+    if path is not None:
+        figures.write(path)
+    return 0
+
+
 def main(run: Callable[[], Figures], arguments: list[str] | None = None) -> int:
     """Run a bench as a command: print its table, and write its JSON where ``--json FILE`` asks for it."""
-    parser = argparse.ArgumentParser(description=(sys.modules[run.__module__].__doc__ or "").strip())
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file too")
-    options = parser.parse_args(arguments)
-    figures = run()
-    figures.show()
-    if options.json is not None:
-        figures.write(options.json)
-    return 0
+    options = bench_parser(sys.modules[run.__module__].__doc__).parse_args(arguments)
+    return hand_over(run(), options.json)

@@ -6,7 +6,6 @@ absent is left out. ``--plots FOLDER`` says where the pictures go (default ``doc
 
 from __future__ import annotations
 
-import argparse
 import os
 import time
 from dataclasses import dataclass, replace
@@ -27,7 +26,8 @@ from celltwin.physics.engine.mechanics_gauge import calibrate_gauge, read_gauge
 from celltwin.physics.engine.mechanics_model import CanForm, MechanicsModel
 from celltwin.physics.engine.mechanics_parameters import build_mechanics_model, module_stacks
 from celltwin.physics.engine.pack_network import Circuit, HeatPaths, PackNetwork
-from tools.bench.figures import Figures
+from tools.bench.figures import Figures, bench_parser, hand_over
+from tools.bench.pictures import PICTURES, save_picture
 
 __all__ = ["run"]
 
@@ -62,7 +62,7 @@ class Comparison:
         return float(1.0 - missed / np.sum((self.measured - self.measured.mean()) ** 2))
 
 
-def run(plots: Path = REPOSITORY / "docs" / "images") -> Figures:
+def run(plots: Path = PICTURES) -> Figures:
     """Compare with both sets of measurements, and time the kernels."""
     figures = Figures("mechanics")
     if (DATA / "enertech").is_dir():
@@ -287,7 +287,7 @@ def _draw_enertech(comparisons: dict[str, Comparison], path: Path) -> None:
     axes[1].axhline(0.0, color="0.8", linewidth=0.8)
     axes[1].set(xlabel="charge drawn [A.h]", ylabel="predicted less recorded [µm]")
     axes[1].set_title("data: PyBaMM repository, BSD-3", loc="left", fontsize=10)
-    _save(figure, path)
+    save_picture(figure, path, framed=False)
 
 
 def _draw_samsung(comparisons: dict[tuple[str, str], Comparison], path: Path) -> None:
@@ -310,32 +310,13 @@ def _draw_samsung(comparisons: dict[tuple[str, str], Comparison], path: Path) ->
         "this figure likewise",
         fontsize=9,
     )
-    _save(figure, path)
-
-
-def _save(figure: Any, path: Path) -> None:
-    import matplotlib.pyplot as plt
-
-    for axis in figure.axes:
-        axis.spines[["top", "right"]].set_visible(False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    save_picture(figure, path, framed=False)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the bench as a command."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file too")
-    parser.add_argument(
-        "--plots", type=Path, metavar="FOLDER", default=REPOSITORY / "docs" / "images", help="where pictures go"
-    )
-    options = parser.parse_args(arguments)
-    figures = run(options.plots)
-    figures.show()
-    if options.json is not None:
-        figures.write(options.json)
-    return 0
+    options = bench_parser(__doc__, pictures=True).parse_args(arguments)
+    return hand_over(run(options.plots), options.json)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import numpy as np
 from celltwin.core import PackSpec
 from celltwin.physics import load_cell_parameters
 from tools.bench.environment import BenchEnvironmentError, prepare_environment
-from tools.bench.figures import Figures
+from tools.bench.figures import Figures, bench_parser
 from tools.bench.pack_kernels import StepProfile, profile_step
 from tools.bench.pack_liionpack import LiionpackTiming, time_liionpack
 from tools.bench.pack_plots import plot_scaling
@@ -40,7 +40,6 @@ from tools.bench.pack_speed import (
 __all__ = ["Findings", "main", "run"]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PICTURES = REPOSITORY / "docs" / "images"
 CPU_TARGET, GPU_TARGET = 3e6, 5e8  # cell-steps a second
 RATIO_TARGET = 1500.0
 WINDOWS = 9
@@ -114,9 +113,7 @@ def run(*, liionpack: bool = True, quick: bool = False) -> Findings:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the bench as a command."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file too")
-    parser.add_argument("--plots", type=Path, metavar="FOLDER", default=PICTURES, help="where the picture goes")
+    parser = bench_parser(__doc__, pictures=True)
     parser.add_argument("--no-liionpack", action="store_true", help="leave out the comparison with liionpack")
     parser.add_argument("--quick", action="store_true", help="up to 28,000 cells, fewer windows, no picture")
     parser.add_argument("--first-step", action="store_true", help=argparse.SUPPRESS)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,20 +15,20 @@ import numpy as np
 
 from celltwin.core import Array
 from celltwin.physics import CellParameters, load_cell_parameters
-from tools.bench.figures import Figures
+from tools.bench.figures import Figures, bench_parser, hand_over
 from tools.bench.pack_circuit_reference import (
     DutyPart,
     ReferenceHistory,
     ReferencePack,
     solve_reference,
 )
+from tools.bench.pictures import save_picture
 
 if TYPE_CHECKING:
     from celltwin.physics.engine import CellModel, EngineHistory, EngineOptions, PackNetwork
 
 __all__ = ["Comparison", "compare", "draw_pack", "duty_of", "main", "plot_currents", "run", "simulate"]
 
-PICTURES = Path(__file__).resolve().parents[2] / "docs" / "images"
 SEED = 12
 SERIES, PARALLEL = 3, 4
 CELLS = ("xjtu_18650", "Chen2020")
@@ -93,15 +92,8 @@ def run(plots: Path | None = None) -> Figures:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the bench as a command."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file too")
-    parser.add_argument("--plots", type=Path, metavar="FOLDER", default=PICTURES, help="where the picture goes")
-    options = parser.parse_args(arguments)
-    figures = run(options.plots)
-    figures.show()
-    if options.json is not None:
-        figures.write(options.json)
-    return 0
+    options = bench_parser(__doc__, pictures=True).parse_args(arguments)
+    return hand_over(run(options.plots), options.json)
 
 
 def plot_currents(path: Path, parameters: CellParameters, reference: ReferenceHistory, history: EngineHistory) -> None:
@@ -129,9 +121,7 @@ def plot_currents(path: Path, parameters: CellParameters, reference: ReferenceHi
     lower.set(xlabel="Time [min]", ylabel="Engine less reference\n[% of the mean current at 1C]")
     for axes in (upper, lower):
         axes.grid(visible=True, alpha=0.3)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    save_picture(figure, path)
 
 
 def draw_pack(

@@ -8,6 +8,7 @@ from pathlib import Path
 from tools.bench.pack_kernels import StepProfile
 from tools.bench.pack_liionpack import LiionpackTiming
 from tools.bench.pack_speed import SizeTiming
+from tools.bench.pictures import save_picture
 
 __all__ = ["plot_scaling"]
 
@@ -68,6 +69,4 @@ def plot_scaling(
         title=f"Where a step of {1e6 * profile.step:,.0f} µs goes",
     )
     right.margins(x=0.12)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    save_picture(figure, path)

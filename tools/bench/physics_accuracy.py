@@ -8,7 +8,6 @@ DFN" porous electrodes. ``--plots FOLDER`` says where the pictures go (default `
 
 from __future__ import annotations
 
-import argparse
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,14 +17,14 @@ import numpy as np
 
 from celltwin.core import ZERO_CELSIUS, Array
 from celltwin.physics.engine import EngineOptions, build_cell_model
-from tools.bench.figures import Figures
+from tools.bench.figures import Figures, bench_parser, hand_over
 from tools.bench.physics_cases import Case, PybammCell, Trace, compare, run_engine, time_cell_step
+from tools.bench.pictures import save_picture
 
 __all__ = ["run"]
 
 _logger = logging.getLogger(__name__)
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 SETS = ("Chen2020", "Marquis2019", "ORegan2022")
 MODELS = ("SPMe", "DFN")
 RATES = (0.2, 1.0, 2.0, -1.0)
@@ -68,7 +67,6 @@ def run(plots: Path | None = None, sets: tuple[str, ...] = SETS, models: tuple[s
         figures.add("processor time of a cell-step, 2,800 cells, SPMe", time_cell_step("SPMe"), "ns")
         figures.add("processor time of a cell-step, 2,800 cells, DFN", time_cell_step("DFN", FULL_ORDER_VOLUMES), "ns")
     if plots is not None and set(models) == set(MODELS):
-        plots.mkdir(parents=True, exist_ok=True)
         _draw(outcomes, sets, plots / "physics_accuracy_rates.png", _by_rate)
         _draw(outcomes, sets, plots / "physics_accuracy_temperatures.png", _by_temperature)
     return figures
@@ -183,8 +181,7 @@ def _draw(
     ]
     labels += ["engine", "PyBaMM SPMe, fine mesh", "PyBaMM DFN"]
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    save_picture(figure, path, dpi=120)
 
 
 def _draw_case(
@@ -210,19 +207,12 @@ def _draw_case(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the bench as a command."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file too")
-    parser.add_argument(
-        "--plots", type=Path, metavar="FOLDER", default=REPOSITORY / "docs" / "images", help="where pictures go"
-    )
+    parser = bench_parser(__doc__, pictures=True)
     parser.add_argument("--sets", default=",".join(SETS), metavar="NAMES", help="PyBaMM sets, separated by commas")
     parser.add_argument("--models", default=",".join(MODELS), metavar="NAMES", help="PyBaMM models to compare with")
     options = parser.parse_args(arguments)
     figures = run(options.plots, tuple(options.sets.split(",")), tuple(options.models.split(",")))
-    figures.show()
-    if options.json is not None:
-        figures.write(options.json)
-    return 0
+    return hand_over(figures, options.json)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ oven at 155 degC, temperature in degC). ``--plots FOLDER`` says where the pictur
 
 from __future__ import annotations
 
-import argparse
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +28,8 @@ from celltwin.physics.engine.runaway_oven import (
 )
 from celltwin.physics.engine.runaway_propagation import PropagationHistory, simulate_propagation
 from celltwin.physics.engine.thermal_kernels import ENERGY_ROWS
-from tools.bench.figures import Figures
+from tools.bench.figures import Figures, bench_parser, hand_over
+from tools.bench.pictures import save_picture
 
 __all__ = ["run", "solve_published_equations"]
 
@@ -257,7 +257,7 @@ def _draw_ovens(history: OvenHistory, reference: tuple[Values, Values], path: Pa
     right.set(xlim=(0.0, 30.0), ylim=(1e-4, 1e5), xlabel="time in the oven [min]", ylabel="power of reaction [W]")
     right.set_title("Who releases heat when, oven at 155 °C", loc="left", fontsize=10)
     right.legend(frameon=False, fontsize=8.5, loc="upper left")
-    _save(figure, path)
+    save_picture(figure, path, framed=False)
 
 
 def _draw_spread(spreads: dict[str, Spread], path: Path) -> None:
@@ -287,35 +287,18 @@ def _draw_spread(spreads: dict[str, Spread], path: Path) -> None:
         fontsize=10,
     )
     right.legend(frameon=False, fontsize=9, loc="center right")
-    _save(figure, path)
-
-
-def _save(figure: Any, path: Path) -> None:
-    import matplotlib.pyplot as plt
-
-    for axis in figure.axes:
-        axis.spines[["top", "right"]].set_visible(False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    save_picture(figure, path, framed=False)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the bench as a command."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file too")
-    parser.add_argument(
-        "--plots", type=Path, metavar="FOLDER", default=REPOSITORY / "docs" / "images", help="where pictures go"
-    )
+    parser = bench_parser(__doc__, pictures=True)
     parser.add_argument("--published", type=Path, metavar="FILE", help="a recorded curve at 155 degC, to compare with")
     options = parser.parse_args(arguments)
-    figures = run(options.plots, options.published)
-    figures.show()
+    status = hand_over(run(options.plots, options.published), options.json)
     if options.published is None:
         print("No recorded curve was given (--published FILE): agreement with the measured onset is not shown.")
-    if options.json is not None:
-        figures.write(options.json)
-    return 0
+    return status
 
 
 if __name__ == "__main__":

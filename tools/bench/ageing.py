@@ -31,7 +31,8 @@ from celltwin.physics.engine.launching import RecordingLauncher
 from celltwin.physics.engine.pack_engine import PackEngine
 from celltwin.physics.engine.pack_network import Circuit, HeatPaths, PackNetwork
 from tools.bench.figures import Figures, bench_parser, hand_over
-from tools.bench.pictures import PICTURES, save_picture
+from tools.bench.pictures import save_picture
+from tools.bench.places import PICTURES
 
 __all__ = ["run"]
 

@@ -5,21 +5,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from celltwin.core import Advice, Command, Kind, Level, Mode, PackSpec, PackState, Reading, load_pack
+from celltwin.core import Advice, Command, Kind, Level, Mode, PackSpec, PackState, Reading
 from celltwin.panels import prepare_omni_ui
 from tools.bench.figures import Figures, main
+from tools.bench.places import reference_pack
 
 if TYPE_CHECKING:
     from celltwin.panels.desk import Desk
 
 __all__ = ["run"]
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 WINDOW = (1440, 900)
 FRAMES = 40
 
@@ -65,7 +64,7 @@ def run() -> Figures:
     figures = Figures("desk")
     begun = time.perf_counter()
     standalone.init("bench", *WINDOW)
-    spec = load_pack(REPOSITORY / "data" / "packs" / "reference.toml")
+    spec = reference_pack()
     twin = FedTwin(spec)
     desk = Desk(lambda: twin, tiled=True)
     random = np.random.default_rng(3)

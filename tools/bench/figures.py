@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.bench.pictures import PICTURES
+from tools.bench.places import PICTURES
 
 __all__ = ["Figure", "Figures", "bench_parser", "describe_machine", "hand_over", "main"]
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from celltwin.core import Array, PackSpec
 from tools.bench.figures import Figures, main
-from tools.bench.pack_speed import reference_pack
+from tools.bench.places import reference_pack
 
 if TYPE_CHECKING:
     from celltwin.physics.engine import DriveGradient, PackEngine

@@ -6,14 +6,13 @@ published statistics, sampled every ten seconds as a pack is, with sensor noise,
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from celltwin.core import Array, Kind, Level, PackSpec, PackState, Reading, load_pack
+from celltwin.core import Array, Kind, Level, PackSpec, PackState, Reading
 from celltwin.prognosis import (
     FEATURE_NAMES,
     REFERENCE_WINDOW,
@@ -25,10 +24,10 @@ from celltwin.prognosis import (
     published_split,
 )
 from tools.bench.figures import Figures, main
+from tools.bench.places import measured_data, reference_pack
 
 __all__ = ["run"]
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 SEED = 20260131
 PERIOD = 10.0  # [s]
 VOLTAGE_NOISE, CURRENT_NOISE = 1e-3, 5e-3  # [V], [A]: the sensors of the reference pack
@@ -38,7 +37,7 @@ COPIES = 20
 def run() -> Figures:
     """Measure one whole charge of the reference pack, then the charges of measured cells."""
     figures = Figures("inference")
-    spec = load_pack(REPOSITORY / "data" / "packs" / "reference.toml")
+    spec = reference_pack()
     random = np.random.default_rng(SEED)
     features = ChargeFeatures(spec)
     predictor = SohPredictor(spec, features)
@@ -63,7 +62,7 @@ def run() -> Figures:
         predictor.predict(state)
         taken.append(time.perf_counter() - begun)
     figures.add("SOH of 2,800 cells and all levels, median", 1e3 * float(np.median(taken)), "ms", target=25.0)
-    data = Path(os.environ.get("CELLTWIN_DATA") or REPOSITORY.parent / "shared" / "data") / "xjtu_cycles"
+    data = measured_data() / "xjtu_cycles"
     if data.is_dir():
         _add_serving(figures, spec, data, random)
     return figures

@@ -6,7 +6,6 @@ absent is left out. ``--plots FOLDER`` says where the pictures go (default ``doc
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,14 +26,14 @@ from celltwin.physics.engine.mechanics_model import CanForm, MechanicsModel
 from celltwin.physics.engine.mechanics_parameters import build_mechanics_model, module_stacks
 from celltwin.physics.engine.pack_network import Circuit, HeatPaths, PackNetwork
 from tools.bench.figures import Figures, bench_parser, hand_over
-from tools.bench.pictures import PICTURES, save_picture
+from tools.bench.pictures import save_picture
+from tools.bench.places import PICTURES, measured_data
 
 __all__ = ["run"]
 
 Values = NDArray[np.float64]
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-DATA = Path(os.environ.get("CELLTWIN_DATA") or REPOSITORY.parent / "shared" / "data").resolve()
+DATA = measured_data()
 MICRO = 1e6
 ENERTECH_RATES = (0.1, 0.5, 1.0, 2.0)
 ENERTECH_CAPACITY = 2.28  # [A.h], nominal

@@ -15,7 +15,6 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -31,15 +30,14 @@ from tools.bench.pack_speed import (
     build_engine,
     device_name,
     duty_current,
-    reference_pack,
     reference_variation,
     time_size,
     time_windows,
 )
+from tools.bench.places import REPOSITORY, reference_pack
 
 __all__ = ["Findings", "main", "run"]
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 CPU_TARGET, GPU_TARGET = 3e6, 5e8  # cell-steps a second
 RATIO_TARGET = 1500.0
 WINDOWS = 9

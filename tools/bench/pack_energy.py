@@ -30,7 +30,8 @@ import numpy as np
 
 from celltwin.core import SECONDS_PER_HOUR, Array, CelltwinError, PackSpec
 from tools.bench.figures import Figures, main
-from tools.bench.pack_speed import build_engine, reference_pack
+from tools.bench.pack_speed import build_engine
+from tools.bench.places import reference_pack
 
 if TYPE_CHECKING:
     from celltwin.physics.engine import CellModel, ElectrodeModel, PackEngine

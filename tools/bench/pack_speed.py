@@ -6,13 +6,12 @@ import gc
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
 
-from celltwin.core import Array, PackSpec, load_pack
+from celltwin.core import Array, PackSpec
 from celltwin.physics import PackVariation, draw_variation, load_cell_parameters
 
 if TYPE_CHECKING:
@@ -25,13 +24,11 @@ __all__ = [
     "build_engine",
     "device_name",
     "duty_current",
-    "reference_pack",
     "reference_variation",
     "time_size",
     "time_windows",
 ]
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 SEED = 0
 INITIAL_SOC = 0.6
 STEP = 1.0  # [s]
@@ -68,12 +65,6 @@ class SizeTiming:
     array_bytes: float
     resident_bytes: float
     build: float
-
-
-def reference_pack(n_modules: int | None = None) -> PackSpec:
-    """Return the reference pack, or its first modules."""
-    spec = load_pack(REPOSITORY / "data" / "packs" / "reference.toml")
-    return spec if n_modules is None else replace(spec, modules=spec.modules[:n_modules])
 
 
 def reference_variation(spec: PackSpec, *, soc: float = INITIAL_SOC) -> PackVariation:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from time import process_time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from celltwin.core import Array, load_pack
+from celltwin.core import Array
 from celltwin.physics.engine import CellModel, CellPopulation, Drive, EngineOptions, PackEngine, build_pack_engine
 from celltwin.physics.engine.pack_network import Circuit, HeatPaths, PackNetwork
+from tools.bench.places import reference_pack
 
 if TYPE_CHECKING:
     import pybamm
@@ -23,7 +23,6 @@ SAMPLES = 1801
 NEAR = 1e-6  # of a cut-off voltage [V]
 FINE_SHELLS, FINE_VOLUMES = 200, 60  # 800 even shells move ORegan2022 at 1C by 0.2 mV
 FULL_ORDER_SHELLS, FULL_ORDER_VOLUMES = 60, 20  # of a fine DFN, with a particle in each of 40 volumes
-REFERENCE_PACK = Path(__file__).resolve().parents[2] / "data" / "packs" / "reference.toml"
 BEYOND = 1.1  # time allowed, over that at which the nominal charge has passed
 
 
@@ -218,7 +217,7 @@ def time_cell_step(fidelity: str, volumes: tuple[int, int, int] | None = None) -
     volumes : tuple of int, optional
         Of the electrodes of a DFN.
     """
-    pack = load_pack(REFERENCE_PACK)
+    pack = reference_pack()
     scale = np.random.default_rng(1).uniform(0.97, 1.03, pack.n_cells)
     cells = CellPopulation(soc=0.8, capacity_scale=scale)
     engine = build_pack_engine(

@@ -1,16 +1,15 @@
-"""Where benches put their pictures, and how they write them."""
+"""How benches write their pictures."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from matplotlib.figure import Figure
 
-__all__ = ["PICTURES", "save_picture"]
-
-PICTURES = Path(__file__).resolve().parents[2] / "docs" / "images"
+__all__ = ["save_picture"]
 
 
 def save_picture(figure: Figure, path: Path, *, dpi: int = 110, framed: bool = True) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
-from celltwin.core import Command, PackSpec, load_pack
+from celltwin.core import Command, PackSpec
 from celltwin.physics import (
     CellBatch,
     CellSimulator,
@@ -21,10 +20,10 @@ from celltwin.physics import (
     simulate_charge,
 )
 from tools.bench.figures import Figures, main
+from tools.bench.places import reference_pack
 
 __all__ = ["run"]
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 BLOCK = 60.0  # [s]
 DISCHARGE, REST, CHARGE = 42, 10, 68  # blocks: two hours in all
 
@@ -32,7 +31,7 @@ DISCHARGE, REST, CHARGE = 42, 10, 68  # blocks: two hours in all
 def run() -> Figures:
     """Measure a two-hour duty of 2,800 cells, the start of the plant's worker, and the prescriber's candidates."""
     figures = Figures("plant")
-    spec = load_pack(REPOSITORY / "data" / "packs" / "reference.toml")
+    spec = reference_pack()
     # Fits the cell and compiles the kernels where that has not been done yet.
     _advance(PackSimulation(spec, _variation(spec)), 0.0)
 

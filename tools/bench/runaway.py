@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from celltwin.core import ZERO_CELSIUS, PackSpec, lay_out, load_pack
+from celltwin.core import ZERO_CELSIUS, PackSpec, lay_out
 from celltwin.physics.engine import CellPopulation, EngineOptions, PackEngine, build_cell_model, build_pack_engine
 from celltwin.physics.engine.abuse_model import GAS_CONSTANT, AbuseModel, SeparatorModel
 from celltwin.physics.engine.abuse_parameters import abuse_model
@@ -30,12 +30,12 @@ from celltwin.physics.engine.runaway_propagation import PropagationHistory, simu
 from celltwin.physics.engine.thermal_kernels import ENERGY_ROWS
 from tools.bench.figures import Figures, bench_parser, hand_over
 from tools.bench.pictures import save_picture
+from tools.bench.places import reference_pack
 
 __all__ = ["run", "solve_published_equations"]
 
 Values = NDArray[np.float64]
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 OVENS = (130.0, 140.0, 145.0, 150.0, 155.0, 160.0)  # [degC]
 WATCHED = OVENS.index(155.0)
 DIAMETER, HEIGHT, CAN = 0.018, 0.065, 0.0005  # of the published 18650, and the wall of a can [m]
@@ -174,11 +174,10 @@ _SPREADS: dict[str, dict[str, Any]] = {
 
 
 def _spread(pierced: int, *, cooled: bool = False) -> Spread:
-    reference = load_pack(REPOSITORY / "data" / "packs" / "reference.toml")
+    reference = reference_pack(MODULES)
     spec = replace(
         reference,
         name="three_modules",
-        modules=reference.modules[:MODULES],
         layout=replace(reference.layout, gap_conductivity=POTTING),
         cooling=replace(reference.cooling, module_transfer=FACING),
     )

@@ -13,13 +13,13 @@ import numpy as np
 import psutil
 from pxr import Usd
 
-from celltwin.core import Array, Kind, Level, PackSpec, PackState, Reading, load_pack
+from celltwin.core import Array, Kind, Level, PackSpec, PackState, Reading
 from celltwin.stage import HeatMap, LiveLayer, StageRecorder, build_pack_stage
 from tools.bench.figures import Figures, main
+from tools.bench.places import reference_pack
 
 __all__ = ["run"]
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 VALUES = (
     (Kind.MEASURED, "voltage"),
     (Kind.MEASURED, "current"),
@@ -46,7 +46,7 @@ RECORDED_STEPS = 700
 def run() -> Figures:
     """Measure the stage of the reference pack."""
     figures = Figures("stage")
-    spec = load_pack(REPOSITORY / "data" / "packs" / "reference.toml")
+    spec = reference_pack()
     random = np.random.default_rng(SEED)
     imported = _memory()
     builds = [_seconds(build_pack_stage, spec) for _ in range(3)]

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from tools.bench.figures import Figures, main
+from tools.bench.places import REPOSITORY
 
 __all__ = ["run"]
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 LAUNCHES = 3
 # Long enough for the models to load while the loop runs [s of the twin].
 DURATION = 1200

@@ -11,10 +11,10 @@ import numpy as np
 from celltwin.core import Level, PackSpec, PackState, SampleBlock, expand_channels, load_pack
 from celltwin.telemetry import HistoryWriter, Ingest, open_recording
 from tools.bench.figures import Figures, main
+from tools.bench.places import PACKS, reference_pack
 
 __all__ = ["run"]
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 LEAF_ROWS = 4144  # as many as the 1C recording of the Leaf modules has
 CELL_ROWS = 400
 STEPS = 300
@@ -24,10 +24,9 @@ SEED = 20260131
 def run() -> Figures:
     """Measure a small recording, a wide one of every cell, and the step of the reference pack."""
     figures = Figures("telemetry")
-    packs = REPOSITORY / "data" / "packs"
     with tempfile.TemporaryDirectory() as folder:
-        _small_recording(figures, load_pack(packs / "leaf_3_modules.toml"), Path(folder))
-        reference = load_pack(packs / "reference.toml")
+        _small_recording(figures, load_pack(PACKS / "leaf_3_modules.toml"), Path(folder))
+        reference = reference_pack()
         _wide_recording(figures, reference, Path(folder))
         _steps(figures, reference, Path(folder))
     return figures

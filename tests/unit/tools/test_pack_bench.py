@@ -17,9 +17,9 @@ from tools.bench.pack_speed import (
     array_bytes,
     build_engine,
     duty_current,
-    reference_pack,
     time_windows,
 )
+from tools.bench.places import reference_pack
 
 
 def test_a_window_of_the_duty_ends_with_the_charge_it_began_with():

@@ -119,7 +119,7 @@ def test_without_temperatures_nothing_thermal_is_fitted_and_the_prior_speaks_for
 
 
 def test_cells_far_from_the_shared_one_are_named_surprising(shared):
-    far = _measure(shared, {"capacity": 0.06}, "far", seed=6, names=("1C",))
+    far = _measure(shared, {"capacity": 0.10}, "far", seed=6, names=("1C",))
 
     refit = refit_cell(shared, far, RefitOptions(prior=PRIOR))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +80,19 @@ class BaseSet:
     rest_slope: float
     balance_error: float
     citation: str
+
+    def for_sister(self, curve: MeasuredCurve) -> BaseSet:
+        """Return the set for another cell, which begins one of its curves as full as this cell began its own.
+
+        Voltages at rest tell how full a cell is beside itself. Between two cells they differ by as much for other
+        reasons: how their electrodes stand against each other, how long each has rested, which voltmeter it was.
+
+        Parameters
+        ----------
+        curve : MeasuredCurve
+            Of the other cell; its other curves' charge is told from its voltage at rest.
+        """
+        return replace(self, rest_voltage=curve.rest_voltage)
 
     def charge_missing(self, curve: MeasuredCurve) -> float:
         """Return how much less charge a curve begins with [C] than the initial stoichiometries say.

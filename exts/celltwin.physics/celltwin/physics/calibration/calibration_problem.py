@@ -16,7 +16,6 @@ from .parameter_space import ParameterSpace
 
 __all__ = ["CalibrationProblem", "CostOptions", "ResidualBlock", "choose_rows"]
 
-AT_REST = 3e-3  # [V]: what the open-circuit voltage before the current may be off by
 SHORTFALL = 300.0  # what the residual of a row that was not reached grows by over the length of the curve
 
 
@@ -35,6 +34,8 @@ class CostOptions:
     voltage, temperature, rise, time : float
         Asked-for accuracy: share of the voltage, of the absolute temperature, of the temperature's rise and of the
         duration.
+    at_rest : float
+        What the open-circuit voltage before the current may be off by [V], for a cell that is still relaxing.
     independent : float
         How many independent values a curve of one quantity is taken for, beside one prior.
     temperature_weight : float
@@ -49,6 +50,7 @@ class CostOptions:
     temperature: float = 0.0001
     rise: float = 0.008
     time: float = 0.0008
+    at_rest: float = 3e-3
     independent: float = 40.0
     temperature_weight: float = 1.0
     robust: float = 3.0
@@ -300,7 +302,7 @@ class _CurveFit:
         certain = np.ones(self.rows.size) if curve.less_certain is None else 1.0 + curve.less_certain[self.rows]
         deviation = np.sqrt((cost.voltage * self.voltage) ** 2 + curve.voltage_noise**2 + (slope * doubt) ** 2)
         resting = self._at_rest(curve)
-        deviation = np.where(resting, AT_REST, deviation)
+        deviation = np.where(resting, cost.at_rest, deviation)
         root = np.where(resting, np.sqrt(1.0 / max(int(resting.sum()), 1)), root)
         self.root = root
         self.voltage_weight = root / (deviation * certain)

@@ -71,6 +71,16 @@ class SharedCell:
             curves=result.problem.curves,
         )
 
+    def for_sister(self, curves: Sequence[MeasuredCurve]) -> SharedCell:
+        """Return the shared cell for a sister that begins the slowest of some curves as full as this cell began."""
+        slowest = min(curves, key=lambda curve: abs(curve.mean_current))
+        cost = replace(
+            self.cost,
+            at_rest=max(self.cost.at_rest, _AT_REST),
+            independent=min(self.cost.independent, _INDEPENDENT),
+        )
+        return replace(self, base=self.base.for_sister(slowest), cost=cost, curves=())
+
     def cell_model(self, mesh: str, threads: int = 1) -> CellModel:
         """Return the cell model on a mesh, ``"coarse"`` or ``"default"``."""
         options = ModelOptions(model=self.model, mesh=mesh, threads=threads)  # type: ignore[arg-type]
@@ -207,11 +217,13 @@ def refit_cell(
     supposed = not any(isinstance(curve.ambient_temperature, np.ndarray) for curve in curves)
     capacity = max(abs(curve.charge) for curve in curves)
     prior = options.prior or cell_prior(capacity=capacity, thermal=thermal, surroundings=supposed)
-    coarse = shared.cell_model("coarse", options.threads)
-    fine = shared.cell_model("default") if shared.fine_mesh else coarse
-    sought = [_without_model_error(curve, shared, fine) for curve in curves]
-    problem = RefitProblem(sought, coarse, shared, prior)
-    finer = RefitProblem(sought, fine, shared, prior) if shared.fine_mesh else None
+    own = shared.cell_model("default" if shared.fine_mesh else "coarse")
+    sought = [_without_model_error(curve, shared, own) for curve in curves]
+    sister = shared.for_sister(curves)
+    coarse = sister.cell_model("coarse", options.threads)
+    fine = sister.cell_model("default") if shared.fine_mesh else coarse
+    problem = RefitProblem(sought, coarse, sister, prior)
+    finer = RefitProblem(sought, fine, sister, prior) if shared.fine_mesh else None
     position = problem.space.start
     for turn in range(2 if finer else 1):
         if finer and not problem.correct_towards(finer, position):
@@ -329,6 +341,13 @@ class RefitProblem:
     def _inner(self, amounts: Array) -> Array:
         return np.asarray(self.inner.space.position(self.values(amounts)))
 
+
+_AT_REST = 1e-2
+"""How far voltages at rest of two equal cells may lie apart [V]: full ones relax by 10 to 40 mV over hours."""
+
+_INDEPENDENT = 3.0
+"""How many values a curve is worth: what coordinates cannot say of two cells' difference is smooth, correlated over a
+fifth of the curve as a model's errors are: 1 / (2 l (1 - l (1 - exp(-1 / l)))) with l = 0.2."""
 
 _LEAD = FreeParameter(name=LEAD_RESISTANCE, unit="ohm", low=-1.0, high=1.0, start=0.0, source="of clamps and leads")
 

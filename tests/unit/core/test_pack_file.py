@@ -228,3 +228,13 @@ def test_a_distribution_of_cells_is_found_beside_the_pack_file_or_by_its_name(tm
     found = load_pack(tmp_path / "packs/pack.toml").cell.distribution
     assert found == str((tmp_path / "packs/cells/mine.json").resolve())
     assert parse_pack(LEAF_TEXT).cell.distribution == ""
+
+
+def test_recalibration_is_off_until_the_pack_asks_for_it_and_short_windows_are_refused():
+    asked = LEAF_TEXT + '\n[recalibration]\ninterval = "1 h"\nmemory = "20 d"\n'
+
+    assert parse_pack(LEAF_TEXT).recalibration.interval == 0.0
+    assert parse_pack(asked).recalibration.interval == 3600.0
+    assert parse_pack(asked).recalibration.memory == 20.0 * 86400.0
+    assert "too short to tell anything" in complaint(asked.replace('"1 h"', '"5 min"'))
+    assert "Did you mean 'interval'?" in complaint(asked.replace("interval", "intervall"))

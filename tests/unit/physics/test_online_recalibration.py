@@ -109,8 +109,10 @@ def test_a_second_window_starts_from_the_first_and_is_surer(cell_model, learned,
 
     assert np.all(second.candidate_deviations[:, :2] <= first.candidate_deviations[:, :2] * 1.001)
     np.testing.assert_allclose(second.candidate[:, 0], TRUTH[:, 0], atol=0.01)
-    # It predicted well already: nothing is gained, and nothing is replaced.
+    # It predicted well already, to within the model's error: the window confirms it.
     assert np.all(second.error_before < 5e-3)
+    assert second.promoted.all()
+    assert np.all(second.state.deviations[:, 0] < first.state.deviations[:, 0])
 
 
 def test_what_was_learned_drifts_back_to_the_usual_with_time(learned):

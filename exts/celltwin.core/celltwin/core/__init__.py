@@ -28,6 +28,7 @@ from .pack_spec import (
     LayoutSpec,
     ModuleSpec,
     PackSpec,
+    RecalibrationSpec,
     SensorSpec,
 )
 from .quantities import QUANTITIES, SIMULATED_QUANTITIES, Kind, Level, Quality, Quantity, find_quantity
@@ -131,6 +132,7 @@ __all__ = [
     "Quantity",
     "Reading",
     "ReadingKey",
+    "RecalibrationSpec",
     "Recorder",
     "RecordingError",
     "RegulationStep",

@@ -17,6 +17,7 @@ from .pack_spec import (
     LayoutSpec,
     ModuleSpec,
     PackSpec,
+    RecalibrationSpec,
     SensorSpec,
 )
 from .spec_fields import FieldRule
@@ -85,7 +86,7 @@ def parse_pack(text: str, where: str = "<pack>", *, folder: Path | None = None) 
 
 
 def _build(data: dict[str, Any], folder: Path) -> PackSpec:
-    known = (*_TOP, "topology", "modules", *_SECTIONS, *_LISTS)
+    known = (*_TOP, "topology", "modules", "recalibration", *_SECTIONS, *_LISTS)
     reject_unknown(data, known, "")
     for key in ("name", "title", "topology", "modules", *_SECTIONS):
         if key not in data:
@@ -101,6 +102,9 @@ def _build(data: dict[str, Any], folder: Path) -> PackSpec:
             raise SpecError(f"topology.{key} is missing", remedy="Give series groups and parallel cells of one module")
     for key, kind in _SECTIONS.items():
         parts[key] = kind(**read_table(kind, require_table(data, key), key))
+    if "recalibration" in data:
+        table = read_table(RecalibrationSpec, require_table(data, "recalibration"), "recalibration")
+        parts["recalibration"] = RecalibrationSpec(**table)
     if parts["cell"].distribution.endswith(".json"):  # a name is looked up where the software lies
         path = str((folder / parts["cell"].distribution).resolve())
         parts["cell"] = replace(parts["cell"], distribution=path)

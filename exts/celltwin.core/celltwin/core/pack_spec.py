@@ -19,9 +19,11 @@ __all__ = [
     "LayoutSpec",
     "ModuleSpec",
     "PackSpec",
+    "RecalibrationSpec",
     "SensorSpec",
 ]
 
+SHORTEST_WINDOW = 900.0  # of telemetry that tells anything of a cell's capacity [s]
 CELL_FORMATS = ("cylindrical", "pouch", "prismatic")
 
 
@@ -326,6 +328,33 @@ class DataMappingSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RecalibrationSpec:
+    """How the running twin learns capacity, resistance and diffusivity of the groups from their telemetry."""
+
+    interval: float = spec_field(
+        "Shortest window of telemetry that is learned from; 0 for no recalibration.",
+        unit="s",
+        at_least=0.0,
+        default=0.0,
+    )
+    memory: float = spec_field(
+        "Time after which what was learned counts by half.", unit="s", above=0.0, default=30.0 * 86400.0
+    )
+    seconds: float = spec_field(
+        "Time that its worker may take for a window [s of the wall clock].", unit="s", above=0.0, default=120.0
+    )
+
+    def __post_init__(self) -> None:
+        """Check the fields."""
+        check_fields(self, "recalibration")
+        if 0.0 < self.interval < SHORTEST_WINDOW:
+            raise SpecError(
+                f"recalibration.interval = {self.interval:g} s is too short to tell anything",
+                remedy=f"Give at least {SHORTEST_WINDOW:g} s, or 0 for no recalibration",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class PackSpec:
     """A pack, declared once: stage, electrical network, thermal network and telemetry map follow from it.
 
@@ -347,6 +376,7 @@ class PackSpec:
     modules: tuple[ModuleSpec, ...]
     sensors: tuple[SensorSpec, ...] = ()
     mappings: tuple[DataMappingSpec, ...] = ()
+    recalibration: RecalibrationSpec = RecalibrationSpec()
 
     def __post_init__(self) -> None:
         """Check counts, ids and references."""

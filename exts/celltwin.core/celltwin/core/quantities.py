@@ -158,6 +158,10 @@ QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
             _plain("power", "power", "Power", "W", -1.0e7, 1.0e7, 1),
             _plain("capacity", "capacity", "Capacity", "A.h", 0.0, 1.0e5, 3),
             _plain("resistance", "resistance", "Resistance", "ohm", 0.0, 10.0, 4),
+            # Of a group's mean cell over those of its parameter set, as telemetry of the running pack shows them.
+            _percent("capacity_factor", "capacityFactor", "Capacity of the cell type's", highest=2.0),
+            _percent("resistance_factor", "resistanceFactor", "Resistance of the cell type's", highest=100.0),
+            _percent("diffusivity_factor", "diffusivityFactor", "Diffusivity of the cell type's", highest=100.0),
             _plain("coolant_flow", "coolantFlow", "Coolant flow", "kg/s", 0.0, 10.0, 3),
             _celsius("coolant_temperature", "coolantTemperature", "Coolant temperature", 223.15, 393.15),
             # Magnitude of charging current: zero or positive.

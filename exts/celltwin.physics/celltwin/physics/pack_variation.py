@@ -91,7 +91,8 @@ def draw_variation(
     groups, and manufacturing spread :math:`\sigma`. Series resistance grows by five times the relative loss.
 
     A distribution takes the place of :math:`1 + \sigma \xi` in each quantity that it holds, unless a spread of
-    that quantity is given; where both spreads are given it takes no part. Losses of age come on top: where the distribution is of aged cells, ``ageing`` is 0.
+    that quantity is given; where both spreads are given it takes no part. Losses of age come on top: where the
+    distribution is of aged cells, ``ageing`` is 0.
 
     Parameters
     ----------

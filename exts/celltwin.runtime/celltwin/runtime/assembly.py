@@ -36,6 +36,8 @@ from .twin import TwinParts, TwinRuntime
 if TYPE_CHECKING:
     from celltwin.stage import Stage
 
+    from .recalibration import Recalibration
+
 __all__ = ["assemble", "load_spec"]
 
 # How often the slow tiers are asked, and how long a run without a clock may go on before the answer [s].
@@ -77,7 +79,10 @@ def assemble(settings: TwinSettings, spec: PackSpec, folder: RunFolder, *, stage
         If the recording, the duty or a model is missing or wrong.
     """
     source, duty = _source(settings, spec)
+    recalibration: Recalibration | None = None
     try:
+        ingest = Ingest(spec)
+        recalibration = _recalibration(settings, spec, folder, ingest)
         history = HistoryWriter(folder.history, spec)
         features = ChargeFeatures(spec)
         predictor = SohPredictor(spec, features)
@@ -91,7 +96,7 @@ def assemble(settings: TwinSettings, spec: PackSpec, folder: RunFolder, *, stage
 
         parts = TwinParts(
             source=source,
-            ingest=Ingest(spec),
+            ingest=ingest,
             history=history,
             assimilator=Assimilator(spec),
             check_alarms=AlarmMonitor(spec).check,
@@ -115,10 +120,17 @@ def assemble(settings: TwinSettings, spec: PackSpec, folder: RunFolder, *, stage
             publisher=Publisher(spec, folder, (history,), quantity=settings.quantity, stage=stage),
             folder=folder,
             is_loading=lambda: not (loaded.done() and prescriber.answered),
-            on_close=(prescriber.close, lambda: loader.shutdown(wait=True, cancel_futures=True)),
+            recalibration=recalibration,
+            on_close=(
+                prescriber.close,
+                *(() if recalibration is None else (recalibration.close,)),
+                lambda: loader.shutdown(wait=True, cancel_futures=True),
+            ),
         )
     except BaseException:
         source.close()
+        if recalibration is not None:
+            recalibration.close()
         raise
     return TwinRuntime(
         spec,
@@ -158,6 +170,21 @@ def _source(settings: TwinSettings, spec: PackSpec) -> tuple[TelemetrySource, Sc
             remedy="Declare [[sensors]] and [[mappings]] in the pack",
         )
     return open_recording(Path(settings.telemetry), channels, speed=settings.speed), None
+
+
+def _recalibration(settings: TwinSettings, spec: PackSpec, folder: RunFolder, ingest: Ingest) -> Recalibration | None:
+    if not spec.recalibration.interval:
+        if settings.recalibrated:
+            raise SettingsError(
+                f"--recalibrated {settings.recalibrated}: pack {spec.name} asks for no recalibration",
+                where=settings.pack,
+                remedy='Write [recalibration] and interval = "1 h" into the pack, or leave the option out',
+            )
+        return None
+    from .recalibration import Recalibration, load_recalibration
+
+    earlier = load_recalibration(Path(settings.recalibrated), spec) if settings.recalibrated else None
+    return Recalibration(spec, folder, ingest.channels, earlier=earlier)
 
 
 class _Prescriber:

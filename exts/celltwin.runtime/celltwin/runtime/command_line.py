@@ -45,6 +45,7 @@ def run(
     ] = "data/scenarios/discharge_and_fast_charge.toml",
     fidelity: Annotated[str, typer.Option(help="Cell model of the simulated plant: SPMe, DFN or ECM.")] = "SPMe",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 1,
+    recalibrated: Annotated[str, typer.Option(help="Earlier run of the same pack, whose recalibration goes on.")] = "",
 ) -> None:
     """Run a twin in plain Python, without Kit."""
     from .console import RunConsole
@@ -62,6 +63,7 @@ def run(
             duty=duty,
             fidelity=fidelity,
             seed=seed,
+            recalibrated=recalibrated,
         ),
         host="Python",
     )

@@ -130,6 +130,8 @@ class TwinJob:
     def progress_text(self) -> str:
         """Return how far the run is, for people."""
         twin = self.twin
+        if twin.settling:
+            return "  learning from the last window"
         step = twin.duty.current_step(twin.progress) if twin.duty is not None else None
         if step is not None:
             return f"  {step.title}"
@@ -152,6 +154,8 @@ class TwinJob:
         if quarantine.total:
             reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(quarantine.counts.items()))
             lines.append(f"  quarantined {quarantine.total} values: {reasons}")
+        if twin.parts.recalibration is not None:
+            lines += twin.parts.recalibration.closing_lines()
         lines.append(f"  summary  {self.folder.summary}")
         if self.folder.report.exists():
             lines.append(f"  report   {self.folder.report}")
@@ -262,8 +266,10 @@ class TwinJob:
             ],
             "slow_tiers": {
                 tier.name: {"answers": tier.answers, "problems": tier.problems}
-                for tier in (parts.prediction, parts.prescription)
+                for tier in (parts.prediction, parts.prescription, getattr(parts.recalibration, "tier", None))
+                if tier is not None
             },
+            "recalibration": None if parts.recalibration is None else parts.recalibration.entry(),
             "truth": TRUTH_FILE if (self.folder.path / TRUTH_FILE).exists() else None,
         }
 

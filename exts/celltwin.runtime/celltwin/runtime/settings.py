@@ -46,6 +46,8 @@ class TwinSettings:
         Quantity that colours the pack.
     report : bool
         Whether to write ``report.html`` at the end.
+    recalibrated : str
+        Earlier run of the same pack, whose recalibration goes on; empty to begin anew.
     campaign : str
         Campaign file to run instead of a twin; empty for a twin.
     ray : str
@@ -66,6 +68,7 @@ class TwinSettings:
     seed: int = 1
     quantity: str = "temperature"
     report: bool = True
+    recalibrated: str = ""
     campaign: str = ""
     ray: str = ""
     workers: int = 0

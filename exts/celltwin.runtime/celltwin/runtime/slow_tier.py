@@ -61,6 +61,11 @@ class SlowTier[T]:
         """Whether the tier still answers."""
         return not self._given_up
 
+    @property
+    def pending(self) -> bool:
+        """Whether an answer is awaited."""
+        return self._pending is not None
+
     def offer(self, state: PackState) -> None:
         """Ask about a process image if it is time and the last question has been answered."""
         if self._given_up or self._pending is not None or state.time - self._asked < self._period:

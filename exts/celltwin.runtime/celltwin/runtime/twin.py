@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from celltwin.telemetry import AcceptedSamples, HistoryWriter, Ingest
 
     from .publisher import Publisher
+    from .recalibration import Recalibration
     from .run_folder import RunFolder
 
 __all__ = ["TwinParts", "TwinRuntime"]
@@ -91,6 +92,8 @@ class TwinParts:
         Stage and recordings.
     folder : RunFolder
         The run's small files.
+    recalibration : Recalibration, optional
+        Learns the cells' parameters from telemetry, where the pack asks for it.
     is_loading : callable
         Whether a model is still being loaded in the background: until each slow tier has answered once.
     on_close : tuple of callable
@@ -111,6 +114,7 @@ class TwinParts:
     publisher: Publisher
     folder: RunFolder
     is_loading: Callable[[], bool]
+    recalibration: Recalibration | None = None
     on_close: tuple[Callable[[], None], ...] = field(default=())
 
 
@@ -161,6 +165,8 @@ class TwinRuntime:
         self._approved: Advice | None = None
         self._rejected_time = float("-inf")
         self._predicted: tuple[Reading, ...] = ()
+        self._recalibrated = () if parts.recalibration is None else parts.recalibration.first_readings()
+        self._ending = False
         self._buffer = SampleBuffer()
         self._speed = speed
         self._period = step_period
@@ -215,11 +221,13 @@ class TwinRuntime:
         """
         if self.finished:
             return []
+        if self._ending:
+            return self._settle()
         self._clock += dt * self._speed
         deadline = time.perf_counter() + STEP_BUDGET
         states: list[PackState] = []
         try:
-            while not self.finished and self._step_is_due():
+            while not (self.finished or self._ending) and self._step_is_due():
                 states.append(self._step())
                 if time.perf_counter() > deadline:
                     break
@@ -245,7 +253,7 @@ class TwinRuntime:
     def _step_is_due(self) -> bool:
         now = self._next_step * self._period
         if self._duration and now > self._duration:
-            self.finished = True
+            self._end()
             return False
         if self.clocked and now > self._clock:
             return False
@@ -254,11 +262,46 @@ class TwinRuntime:
         if self._buffer.newest < now and not self.parts.source.finished:
             return False
         if not self._buffer and self.parts.source.finished:
-            self.finished = True
+            self._end()
             return False
         if self.clocked:
             return True
-        return self.parts.prediction.may_pass(now) and self.parts.prescription.may_pass(now)
+        slow = (self.parts.prediction, self.parts.prescription, self.parts.recalibration)
+        return all(tier is None or tier.may_pass(now) for tier in slow)
+
+    @property
+    def settling(self) -> bool:
+        """Whether all steps are done and only the recalibration is still under way."""
+        return self._ending and not self.finished
+
+    def _end(self) -> None:
+        """Let the run end: at once, or when the recalibration has learned from its last window."""
+        self._ending = self.parts.recalibration is not None and self.state is not None
+        self.finished = not self._ending
+
+    def _settle(self) -> list[PackState]:
+        """Return a last process image where the recalibration has brought anything, empty while it is under way."""
+        recalibration, last = self.parts.recalibration, self.state
+        assert recalibration is not None
+        assert last is not None
+        try:
+            found = recalibration.take(last.time, clocked=True)
+            self._recalibrated = self._recalibrated if found is None else found
+            if recalibration.settle(last):
+                return []
+            self.finished = True
+            if all(last.readings.get(reading.key) is reading for reading in self._recalibrated):
+                return []
+            time, step = self._next_step * self._period, self._next_step
+            state = PackState(time=time, step=step, readings=last.readings, alarms=last.alarms)
+            self.state = state.updated(*self._recalibrated)
+            self.parts.publisher.publish(self.state)
+            self._next_step += 1
+        except CelltwinError as error:
+            self.failure = error
+            self.finished = True
+            return []
+        return [self.state]
 
     def _step(self) -> PackState:
         begun = time.perf_counter()
@@ -268,6 +311,8 @@ class TwinRuntime:
         parts.history.append(accepted)
         for watch in self.watchers:
             watch(accepted)
+        if parts.recalibration is not None:
+            parts.recalibration.watch(accepted)
         state = PackState(time=now, step=self._next_step).updated(*parts.ingest.readings(now))
         # Assimilate.
         state = state.updated(*parts.assimilator.assimilate(state))
@@ -276,6 +321,10 @@ class TwinRuntime:
         predicted = parts.prediction.take(now, clocked=self.clocked)
         self._predicted = self._predicted if predicted is None else predicted
         state = state.updated(*self._predicted)
+        if parts.recalibration is not None:
+            found = parts.recalibration.take(now, clocked=self.clocked)
+            self._recalibrated = self._recalibrated if found is None else found
+            state = state.updated(*self._recalibrated)
         advice = parts.prescription.take(now, clocked=self.clocked)
         if advice is not None:
             self._accept_advice(advice)
@@ -286,6 +335,8 @@ class TwinRuntime:
         self._log_alarms(alarms)
         parts.prediction.offer(state)
         parts.prescription.offer(state)
+        if parts.recalibration is not None:
+            parts.recalibration.offer(state)
         # Decide and act.
         self._act(state)
         # Publish.
@@ -301,7 +352,7 @@ class TwinRuntime:
         before = self.progress.step
         self.progress = self.duty.advance(self.progress, observe(state))
         if self.duty.finished(self.progress):
-            self.finished = True
+            self._end()
         asked = command_of(self.duty, self.progress, state)
         approved = self._approved if self.mode is Mode.ADVISE else self.advice
         mode = Mode.AUTONOMOUS if self.mode is Mode.ADVISE and approved is not None else self.mode

@@ -19,6 +19,7 @@ from celltwin.core import (
     PackSpec,
     Quality,
     Quantity,
+    RecalibrationSpec,
     SensorSpec,
     field_rules,
 )
@@ -157,6 +158,7 @@ def declare_schemas() -> tuple[SchemaDeclaration, ...]:
             attributes=(
                 *_identity("pack", "the name of its specification", index=False),
                 *declare_fields(PackSpec, "battery", "Battery", leave_out=others),
+                *declare_fields(RecalibrationSpec, "battery:recalibration", "Battery Recalibration"),
                 AttributeDeclaration(
                     name="battery:channels",
                     type="token[]",

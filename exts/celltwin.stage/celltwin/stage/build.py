@@ -114,6 +114,7 @@ def _add_pack(layer: Sdf.Layer, spec: PackSpec) -> None:
     pack.assetInfo.update({"name": spec.name})
     _add_identity(pack, spec, spec.name, None)
     put_fields(pack, spec, "battery", leave_out=PACK_FIELDS_LEFT_OUT)
+    put_fields(pack, spec.recalibration, "battery:recalibration")
     surfaces = add_materials(pack, MATERIALS)
     add_prototypes(pack, spec, surfaces)
     modules = add_prim(pack, MODULES, kind="group")

@@ -48,7 +48,17 @@ SHOWN_QUANTITIES: dict[Level, tuple[str, ...]] = {
         "coolant_flow",
         "coolant_temperature",
     ),
-    Level.GROUP: ("voltage", "current", "temperature", "soc", "soh", "balancing_current"),
+    Level.GROUP: (
+        "voltage",
+        "current",
+        "temperature",
+        "soc",
+        "soh",
+        "balancing_current",
+        "capacity_factor",
+        "resistance_factor",
+        "diffusivity_factor",
+    ),
     Level.CELL: ("voltage", "current", "temperature", "soc", "soh", "capacity", "resistance"),
 }
 

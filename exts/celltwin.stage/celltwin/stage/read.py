@@ -18,6 +18,7 @@ from celltwin.core import (
     LayoutSpec,
     ModuleSpec,
     PackSpec,
+    RecalibrationSpec,
     SensorSpec,
     SpecError,
     StageError,
@@ -153,6 +154,9 @@ def read_pack(stage: Usd.Stage) -> PackSpec:
             **values,
             **parts,
             "name": _value(pack, "battery:id"),
+            "recalibration": _build(
+                RecalibrationSpec, pack, _read_fields(pack, RecalibrationSpec, "battery:recalibration")
+            ),
             "modules": tuple(_read_module(prim) for prim in modules),
             "sensors": tuple(specs),
             "mappings": tuple(mappings[name] for name in channels),

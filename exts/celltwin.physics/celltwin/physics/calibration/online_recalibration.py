@@ -53,7 +53,7 @@ class RecalibrationOptions:
         Time over which the model's errors go together [s].
     blocks, held_every : int
         The window is cut into so many blocks, and every so manieth is held back, the last among them: a fit to the
-        others must explain them better before it is kept.
+        others must explain them better before it is kept, or to within ``voltage_error``.
     least_gain : float
         Share by which its error must fall there.
     worst_misfit : float
@@ -119,6 +119,11 @@ class RecalibrationState:
             raise ModelError(f"mean {self.mean.shape} and covariance {self.covariance.shape} do not fit {size} groups")
         for name in ("mean", "covariance", "windows"):
             object.__setattr__(self, name, freeze(getattr(self, name)))
+
+    @property
+    def model(self) -> str:
+        """Name and hash of the cell model that factors refer to."""
+        return self.provenance.split("; ", 1)[0]
 
     @property
     def deviations(self) -> Array:
@@ -313,6 +318,11 @@ class OnlineRecalibration:
         )
         if state is not None and state.group_ids != fresh.group_ids:
             raise ModelError("the state is of the groups of another pack", remedy="Begin with none")
+        if state is not None and state.model != fresh.model:
+            raise ModelError(
+                f"the state was learned with the cell model {state.model}, the pack's cells are {fresh.model} now",
+                remedy="Begin with none",
+            )
         self.state = state or fresh
 
     def update(self, window: TelemetryWindow) -> RecalibrationResult:
@@ -376,7 +386,11 @@ class OnlineRecalibration:
                     f"the model leaves {1e3 * whole.misfit[group]:.0f} mV; at most "
                     f"{1e3 * options.worst_misfit:.0f} mV may be"
                 )
-            elif not part.held_error[group] < (1.0 - options.least_gain) * before.held_error[group]:
+            elif not (
+                part.held_error[group] < (1.0 - options.least_gain) * before.held_error[group]
+                # As well as before, and as well as the model can: the window makes the old values surer.
+                or max(part.held_error[group], whole.misfit[group]) < options.voltage_error
+            ):
                 reason = (
                     f"the part held back is not explained better: {1e3 * part.held_error[group]:.1f} mV after, "
                     f"{1e3 * before.held_error[group]:.1f} mV before"

@@ -23,6 +23,7 @@ __all__ = [
     "window_of_states",
 ]
 
+_SUDDEN, _SPARSE = 5.0, 30.0  # time that a step of current takes, and largest one between samples that show it [s]
 _KINDS = (Kind.MEASURED,)  # estimates would confirm themselves
 
 
@@ -172,8 +173,11 @@ def assess_window(
     )
     swing = float(np.min(charge.max(axis=0) - charge.min(axis=0))) / (capacity * SECONDS_PER_HOUR)
     mean = np.nan_to_num(current).mean(axis=1)
-    before, after = np.searchsorted(time, time - 5.0), np.arange(time.size)
-    jumps = np.abs(mean[after] - mean[np.minimum(before, after)]) >= 0.1 * capacity
+    after = np.arange(time.size)
+    # Where samples lie further apart than a step may take, it shows between two of them.
+    before = np.minimum(np.searchsorted(time, time - _SUDDEN), np.maximum(after - 1, 0))
+    close = time - time[before] <= _SPARSE
+    jumps = close & (np.abs(mean[after] - mean[before]) >= 0.1 * capacity)
     steps = int(np.count_nonzero(np.diff(np.concatenate([[False], jumps]).astype(np.int8)) == 1))
     unknown = float(np.mean(~np.isfinite(window.voltage)))
     gaps = np.diff(time)
@@ -329,13 +333,13 @@ def window_of_blocks(blocks: Sequence[SampleBlock], spec: PackSpec, channels: Se
     found = {}
     for quantity in ("current", "voltage", "temperature"):
         found[quantity] = np.full((time.size, spec.n_groups), np.nan)
-        for level in _LEVELS[quantity]:
+        for level in GROUP_LEVELS[quantity]:
             columns = [place for place, item in enumerate(channels) if (item.quantity, item.level) == (quantity, level)]
             elements = [channels[place].element for place in columns]
             if len(columns) == spec.size(level):
                 ordered = np.empty((time.size, len(columns)))
                 ordered[:, elements] = values[:, columns]
-                found[quantity] = _over_groups(ordered, quantity, level, spec)
+                found[quantity] = over_groups(ordered, quantity, level, spec)
                 break
     _require_measured(found["current"], found["voltage"])
     return TelemetryWindow(
@@ -381,7 +385,7 @@ def window_of_curves(curves: Sequence[MeasuredCurve], names: Sequence[str], *, p
     )
 
 
-_LEVELS: dict[str, tuple[Level, ...]] = {
+GROUP_LEVELS: dict[str, tuple[Level, ...]] = {
     "current": (Level.GROUP, Level.MODULE, Level.PACK),
     "voltage": (Level.GROUP,),
     "temperature": (Level.GROUP, Level.CELL, Level.MODULE, Level.PACK),
@@ -389,16 +393,16 @@ _LEVELS: dict[str, tuple[Level, ...]] = {
 
 
 def _reading(state: PackState, spec: PackSpec, quantity: str) -> Array:
-    for level in _LEVELS[quantity]:
+    for level in GROUP_LEVELS[quantity]:
         for kind in _KINDS:
             reading = state.get(kind, quantity, level)
             if reading is not None and reading.usable().any():
                 values = np.where(reading.usable(), reading.values, np.nan)
-                return np.asarray(_over_groups(values[np.newaxis], quantity, level, spec)[0])
+                return np.asarray(over_groups(values[np.newaxis], quantity, level, spec)[0])
     return np.full(spec.n_groups, np.nan)
 
 
-def _over_groups(values: Array, quantity: str, level: Level, spec: PackSpec) -> Array:
+def over_groups(values: Array, quantity: str, level: Level, spec: PackSpec) -> Array:
     """Return values of elements, shape (n, n_elements), as those of groups; currents as those of a mean cell."""
     size = values.shape[1]
     if size >= spec.n_groups:

@@ -14,6 +14,7 @@ from celltwin.stage import render_pack
 
 from .evidence import Evidence, Series
 from .figures import draw_deviations, draw_pack, draw_range, draw_soc, draw_soh
+from .recalibration_section import recalibration_tables, recalibration_texts
 
 __all__ = ["MOST_ROWS", "Picture", "Section", "Table", "build_sections", "picture_of_pack"]
 
@@ -57,6 +58,7 @@ def build_sections(evidence: Evidence) -> list[Section]:
         _temperatures(evidence),
         _charge(evidence),
         _health(evidence),
+        _recalibration(evidence),
         _advice(evidence),
         _safety(evidence),
         _alarms(evidence),
@@ -271,6 +273,12 @@ def _health(evidence: Evidence) -> Section | None:
     return Section(
         "State of health", tuple(texts), (Picture("Histogram of the cells.", draw_soh(predicted, trusted, true_soh)),)
     )
+
+
+def _recalibration(evidence: Evidence) -> Section | None:
+    texts = recalibration_texts(evidence)
+    tables = tuple(Table(heads, rows) for heads, rows in recalibration_tables(evidence, MOST_ROWS))
+    return Section("Recalibration of the groups", texts, (), tables) if texts else None
 
 
 def _advice(evidence: Evidence) -> Section | None:

@@ -10,7 +10,7 @@ from celltwin.physics.engine import EngineOptions
 from tools.bench.pack_circuit import compare, draw_pack, duty_of, simulate
 from tools.bench.pack_circuit_reference import DutyPart, solve_reference
 
-COARSE = Mesh(electrode=8, separator=4, particle=24)
+COARSE = Mesh(electrode=6, separator=3, particle=16)
 
 
 @pytest.fixture(scope="module")

@@ -53,8 +53,8 @@ def known():
 @pytest.fixture(scope="module")
 def pulses():
     """Return time and current of eight pulses, each followed by a discharge of a tenth and a rest."""
-    current = np.concatenate([np.repeat([0.0, 2.0, 0.0, -1.0, 0.0, 1.0], [5, 30, 120, 30, 120, 330])] * 8)
-    return 2.0 * np.arange(current.size, dtype=np.float64), current
+    current = np.concatenate([np.repeat([0.0, 2.0, 0.0, -1.0, 0.0, 1.0], [3, 15, 60, 15, 60, 165])] * 8)
+    return 4.0 * np.arange(current.size, dtype=np.float64), current
 
 
 def test_known_circuit_is_found_again(known, pulses):
@@ -167,9 +167,9 @@ def test_measurements_that_cannot_be_fitted_are_refused(pulses):
     with pytest.raises(ShapeError, match="must be of one shape"):
         fit(time, current[:-1], voltage)
     with pytest.raises(ModelError, match="voltage is not finite at sample 5"):
-        fit(time, current, np.where(time == 10.0, np.nan, voltage))
+        fit(time, current, np.where(time == 20.0, np.nan, voltage))
     with pytest.raises(ModelError, match="time falls at sample 7"):
-        fit(np.where(time == 14.0, 0.0, time), current, voltage)
+        fit(np.where(time == 28.0, 0.0, time), current, voltage)
     with pytest.raises(ModelError, match="current never changes"):
         fit(time, np.ones(time.size), voltage, capacity=20.0)
     with pytest.raises(ModelError, match="sign of the current"):

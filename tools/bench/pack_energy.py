@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from celltwin.core import SECONDS_PER_HOUR, Array, CelltwinError, PackSpec
+from celltwin.physics.engine.physical_constants import FARADAY
 from tools.bench.figures import Figures, main
 from tools.bench.pack_speed import build_engine
 from tools.bench.places import reference_pack
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CycleBalance", "balance_cycle", "chemical_energy", "run"]
 
-FARADAY = 96485.33212  # [C/mol]
 # Seconds at a rate over 1C: three quarters of the capacity out, since the weakest cells have little more, and in again.
 CYCLE = ((2700.0, 1.0), (1800.0, 0.0), (2700.0, -1.0), (1800.0, 0.0))
 BLOCK = 60.0  # [s]

@@ -11,6 +11,7 @@ import numpy as np
 
 from celltwin.core import Array
 from celltwin.physics.engine import CellModel, ElectrodeModel
+from celltwin.physics.engine.physical_constants import FARADAY, GAS_CONSTANT
 from celltwin.physics.engine.property_fit import (
     PropertyScale,
     evaluate_cubic_table,
@@ -19,9 +20,6 @@ from celltwin.physics.engine.property_fit import (
 )
 
 __all__ = ["CellTrace", "simulate_cell"]
-
-FARADAY = 96485.33212  # [C/mol]
-GAS_CONSTANT = 8.31446261815324  # [J/(mol.K)]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

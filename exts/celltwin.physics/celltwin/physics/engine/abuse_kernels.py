@@ -16,8 +16,9 @@ import numpy as np
 
 from celltwin.core import Array
 
-from .abuse_model import GAS_CONSTANT, AbuseModel
+from .abuse_model import AbuseModel
 from .lanes import Lanes
+from .physical_constants import GAS_CONSTANT
 
 __all__ = [
     "ABUSE_ROWS",

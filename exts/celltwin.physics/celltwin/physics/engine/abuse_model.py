@@ -14,9 +14,7 @@ import numpy as np
 
 from celltwin.core import ModelError
 
-__all__ = ["GAS_CONSTANT", "NO_REACTION", "AbuseModel", "AbuseReaction", "SeparatorModel", "VentModel"]
-
-GAS_CONSTANT = 8.314462618  # [J/(mol.K)]
+__all__ = ["NO_REACTION", "AbuseModel", "AbuseReaction", "SeparatorModel", "VentModel"]
 
 
 def _require(

@@ -14,9 +14,9 @@ import numpy as np
 
 from celltwin.core import ModelError
 
+from .physical_constants import GAS_CONSTANT
+
 __all__ = [
-    "FARADAY",
-    "GAS_CONSTANT",
     "PLATING_KINDS",
     "SEI_KINDS",
     "AgeingModel",
@@ -24,9 +24,6 @@ __all__ = [
     "PlatingModel",
     "SeiModel",
 ]
-
-FARADAY = 96485.33212  # [C/mol]
-GAS_CONSTANT = 8.31446261815324  # [J/(mol.K)]
 
 SEI_KINDS = (
     "none",

@@ -14,9 +14,10 @@ from typing import Any
 
 from celltwin.core import SECONDS_PER_HOUR
 
-from .ageing import FARADAY, GAS_CONSTANT, AgeingModel
+from .ageing import AgeingModel
 from .ageing_shared import make_ageing_structure
 from .lanes import Lanes
+from .physical_constants import FARADAY, GAS_CONSTANT
 
 __all__ = ["AGEING_ROWS", "AgeingKernels", "make_ageing_kernels"]
 

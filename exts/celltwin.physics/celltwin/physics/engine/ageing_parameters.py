@@ -10,8 +10,6 @@ from typing import Any
 from celltwin.core import ModelError
 
 from .ageing import (
-    FARADAY,
-    GAS_CONSTANT,
     PLATING_KINDS,
     SEI_KINDS,
     AgeingModel,
@@ -19,6 +17,7 @@ from .ageing import (
     PlatingModel,
     SeiModel,
 )
+from .physical_constants import FARADAY, GAS_CONSTANT
 
 __all__ = ["ageing_model", "build_ageing_model"]
 

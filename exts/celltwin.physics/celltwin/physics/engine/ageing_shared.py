@@ -8,8 +8,9 @@ import numpy as np
 
 from celltwin.core import SECONDS_PER_HOUR
 
-from .ageing import FARADAY, GAS_CONSTANT, AgeingModel, LossModel
+from .ageing import AgeingModel, LossModel
 from .cell_model import CellModel, ElectrodeModel
+from .physical_constants import FARADAY, GAS_CONSTANT
 
 __all__ = ["make_ageing_structure", "share_ageing"]
 

@@ -12,8 +12,6 @@ from .branch_laws import make_branch_laws
 from .lanes import Lanes
 
 __all__ = [
-    "FARADAY",
-    "GAS_CONSTANT",
     "LAST_LITHIUM",
     "CellLawChoices",
     "CellLaws",
@@ -21,8 +19,6 @@ __all__ = [
     "make_cell_structure",
 ]
 
-FARADAY = 96485.33212  # [C/mol]
-GAS_CONSTANT = 8.31446261815324  # [J/(mol.K)]
 LAST_LITHIUM = 1e-3  # over it, and over the last room for it, an exhausted cell's voltage falls: stoichiometry [-]
 
 

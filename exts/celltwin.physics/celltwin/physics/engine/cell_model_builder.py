@@ -12,6 +12,7 @@ from celltwin.core import SECONDS_PER_HOUR, Array, ModelError
 from .cell_model import CellModel, ElectrodeModel, ThermalModel
 from .cell_model_cache import hash_cell_model, load_cell_model, store_cell_model
 from .parameter_source import ParameterSource, resolve_source
+from .physical_constants import FARADAY
 from .property_fit import (
     PropertyScale,
     build_cubic_table,
@@ -29,7 +30,6 @@ TEMPERATURE_RANGE = (253.15, 373.15)  # [K]
 ELECTROLYTE_RANGE = (50.0, 4000.0)  # [mol/m^3]
 ELECTROLYTE_CORE = (300.0, 2500.0)  # where fits of electrolyte properties must be best [mol/m^3]
 
-_FARADAY = 96485.33212  # [C/mol]
 _POTENTIAL_TOLERANCE = 2e-5  # [V]
 _ENTROPIC_TOLERANCE = 2e-7  # [V/K]
 _EXCHANGE_TOLERANCE = 1e-3  # relative; 2RT/F times it is 0.05 mV
@@ -96,7 +96,7 @@ def _build(source: ParameterSource) -> CellModel:
     )
     electrolyte = _electrolyte(properties, scale, fits)
     area = properties.evaluate(properties.symbols.A_cc)
-    charge = _FARADAY * area * negative.thickness * negative.active_fraction * negative.maximum_concentration
+    charge = FARADAY * area * negative.thickness * negative.active_fraction * negative.maximum_concentration
     model = CellModel(
         name=source.name,
         negative=negative,

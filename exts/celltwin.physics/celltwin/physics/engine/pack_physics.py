@@ -14,7 +14,6 @@ from .ageing_cells import CellAgeing
 from .ageing_diffusion import couple_diffusion
 from .ageing_state import AgeingState, lithium_loss
 from .cell_fields import CellConstants, CellState, CircuitWork, GroupConstants, allocate_cells
-from .cell_laws import FARADAY
 from .cell_model import CellModel, ElectrodeModel, EquivalentCircuitModel
 from .circuit_arrays import CircuitArrays, NodeArrays, solve_circuit
 from .circuit_tree import plant_tree
@@ -25,6 +24,7 @@ from .heat_arrays import HeatArrays, exchange_heat, pass_coolant
 from .launching import Launcher
 from .mechanics import CellMechanics
 from .pack_network import PackNetwork
+from .physical_constants import FARADAY
 from .porous_electrode_cells import PorousElectrodeCells
 from .single_particle_cells import SingleParticleCells
 from .thermal_kernels import ENERGY_ROWS

@@ -9,8 +9,9 @@ import numpy as np
 
 from celltwin.core import Array
 
-from .cell_laws import FARADAY, CellLawChoices, make_cell_structure
+from .cell_laws import CellLawChoices, make_cell_structure
 from .cell_model import CellModel, ElectrodeModel
+from .physical_constants import FARADAY
 
 __all__ = ["ParticleShells", "choose_laws", "integral_table", "inverse_sinh_table", "particle_shells", "share_cell"]
 

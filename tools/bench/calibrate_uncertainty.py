@@ -1,9 +1,11 @@
-"""Bench of a calibration's uncertainty: intervals of held-out curves, and known parameters found again.
+"""Bench of a calibration's uncertainty: intervals of curves that were not fitted, and known parameters found again.
 
-Measured (CELLTWIN_DATA): Samsung 30Q S001 fitted at 1C to 3C and predicted at 4C; S002 refitted from 1C alone, from
-S001's values and with S001's discrepancy, and predicted at 2C and 3C. Made: cells whose parameters are drawn from
-half their priors' spread and simulated with SPMe on the coarse mesh; every other one has an error that is correlated
-along its curves beside the sensor's noise. There, the search begins at the truth: intervals are judged, not optimisers.
+Measured (CELLTWIN_DATA), for development: of Samsung 30Q S001 and XJTU's cell, each of 1C to 3C predicted from a fit to
+the other two. Held out: S001 fitted at 1C to 3C and predicted at 4C; S002 refitted from 1C alone, from S001's values
+and with S001's discrepancy, and predicted at 2C and 3C. Made: cells whose parameters are drawn from half their priors'
+spread and simulated with SPMe on the coarse mesh, every other one with an error that is correlated along its curves
+beside the sensor's noise: there, the search begins at the truth, since intervals are judged and not optimisers. And
+cells made by a DFN on another published set, fitted by an SPMe at C/2 to 1.5C and predicted at 2C.
 """
 
 from __future__ import annotations
@@ -27,11 +29,12 @@ if TYPE_CHECKING:
     from celltwin.physics.calibration.calibrate import CalibrationResult
     from celltwin.physics.calibration.cell_simulation import CellModel
     from celltwin.physics.calibration.optimisers import Progress
-    from celltwin.physics.calibration.posterior import ParameterPosterior
+    from celltwin.physics.calibration.posterior import ParameterPosterior, PosteriorOptions
 
-__all__ = ["count_recovered", "main", "measure_coverage"]
+__all__ = ["count_recovered", "main", "measure_coverage", "measure_left_out", "measure_other_models"]
 
 SAMSUNG = CellDescription(name="Samsung 30Q", chemistry="NCA-graphite-SiOx", format="18650", capacity=3.0)
+XJTU = CellDescription(name="XJTU 18650", chemistry="NMC-graphite", format="18650", capacity=2.0)
 MADE = CellDescription(name="made", chemistry="NMC-graphite-SiOx", format="21700", capacity=5.0)
 SISTER = (
     "Electrode width [m]",
@@ -56,27 +59,28 @@ MADE_FREE = (
     "Total heat transfer coefficient [W.m-2.K-1]",
 )
 LEVEL = 0.90
+RATES = ("1C", "2C", "3C")
 VOLTAGE_ERROR, TEMPERATURE_ERROR = 4e-3, 0.2  # of made cells at 1C, growing with the rate [V], [K]
 LENGTH = 0.15  # correlation length of that error, as a share of the duration
 VOLTAGE_NOISE, TEMPERATURE_NOISE = 1e-3, 0.05  # [V], [K]
+OTHER_SET = "ORegan2022"
 CUT_OFF = 2.8  # where made discharges end [V]
 
 
 def measure_coverage(
-    figures: Figures, folder: Path, *, budget: int, seconds: float, simulations: int, checkpoint: Path | None
+    figures: Figures, folder: Path, *, budget: int, seconds: float, method: PosteriorOptions, checkpoint: Path | None
 ) -> None:
     """Add the coverage of intervals on held-out curves of the Samsung cells."""
     from celltwin.physics.calibration.calibrate import CalibrationOptions, calibrate
-    from celltwin.physics.calibration.posterior import PosteriorOptions, posterior_of
+    from celltwin.physics.calibration.posterior import posterior_of
 
     first = read_measured_set(sorted((folder / "samsung_30q" / "S001").glob("*.csv")))
-    options = CalibrationOptions(curves=("1C", "2C", "3C"), budget=budget, seconds=seconds, threads=1)
+    options = CalibrationOptions(curves=RATES, budget=budget, seconds=seconds, threads=1, compiled=True)
     kept = None if checkpoint is None else checkpoint / "S001"
     result = calibrate(SAMSUNG, first, options, progress=_Report("S001"), checkpoint=kept)
     _show_errors("S001", result)
-    method = PosteriorOptions(method="emulator" if simulations else "laplace", simulations=max(simulations, 1))
     known = posterior_of(result, method, progress=_Report("S001"))
-    _add_coverage(figures, "S001", known, [first.curve(name) for name in ("1C", "2C", "3C", "4C")])
+    _add_coverage(figures, "S001", known, [first.curve(name) for name in (*RATES, "4C")])
     second = read_measured_set(sorted((folder / "samsung_30q" / "S002").glob("*.csv"))).select("1C", "2C", "3C")
     options = replace(
         options, curves=("1C",), names=SISTER, start=result.values, spread_share=0.25, budget=max(budget // 3, 60)
@@ -84,19 +88,75 @@ def measure_coverage(
     kept = None if checkpoint is None else checkpoint / "S002"
     refit = calibrate(SAMSUNG, second, options, base=result.base, progress=_Report("S002"), checkpoint=kept)
     _show_errors("S002", refit)
-    borrowed = replace(method, discrepancy=known.discrepancy, simulations=max(simulations // 2, 1))
+    borrowed = replace(method, discrepancy=known.discrepancy)
     sister = posterior_of(refit, borrowed, progress=_Report("S002"))
-    _add_coverage(figures, "S002 from 1C", sister, [second.curve(name) for name in ("1C", "2C", "3C")])
+    _add_coverage(figures, "S002 from 1C", sister, [second.curve(name) for name in RATES])
 
 
-def count_recovered(figures: Figures, cells: int, seed: int = 0) -> None:
+def measure_left_out(
+    figures: Figures, folder: Path, *, budget: int, seconds: float, method: PosteriorOptions, checkpoint: Path | None
+) -> None:
+    """Add the coverage of each of three curves as predicted from the other two, of two cells."""
+    from celltwin.physics.calibration.calibrate import CalibrationOptions, calibrate
+    from celltwin.physics.calibration.posterior import posterior_of
+
+    sets = (("S001", SAMSUNG, "samsung_30q/S001"), ("XJTU", XJTU, "xjtu_discharge"))
+    shares: dict[str, list[float]] = {"V": [], "T": []}
+    for cell, description, where in sets:
+        measured = read_measured_set(sorted((folder / where).glob("*.csv")))
+        for left_out in RATES:
+            curves = tuple(name for name in RATES if name != left_out)
+            options = CalibrationOptions(curves=curves, budget=budget, seconds=seconds, threads=1, compiled=True)
+            kept = None if checkpoint is None else checkpoint / f"{cell}-without-{left_out}"
+            report = _Report(f"{cell} without {left_out}")
+            result = calibrate(description, measured.select(*RATES), options, progress=report, checkpoint=kept)
+            posterior = posterior_of(result, method, progress=report)
+            found = _add_coverage(figures, f"{cell} without {left_out}", posterior, [measured.curve(left_out)])
+            for quantity, share in found.items():
+                shares[quantity].append(share)
+    for quantity, found_shares in shares.items():
+        share = 100.0 * float(np.mean(found_shares))
+        figures.add(f"{quantity} of {len(found_shares)} curves left out: in 90 % interval", share, "%")
+
+
+def measure_other_models(figures: Figures, cells: int, method: PosteriorOptions, seed: int = 0) -> None:
+    """Add the coverage at 2C of cells made by a DFN on another published set, fitted by an SPMe up to 1.5C."""
+    from celltwin.physics.calibration.base_sets import choose_base_set
+    from celltwin.physics.calibration.calibrate import CalibrationOptions, calibrate
+    from celltwin.physics.calibration.cell_simulation import CellModel, ModelOptions
+    from celltwin.physics.calibration.parameter_space_cell import cell_parameter_space
+    from celltwin.physics.calibration.posterior import posterior_of
+    from celltwin.physics.measurements import MeasuredSet
+
+    truth = CellModel(choose_base_set(MADE, base_set=OTHER_SET), ModelOptions(model="DFN", compiled=True))
+    space = cell_parameter_space(truth.base, model="DFN", names=MADE_FREE)
+    shares: dict[str, list[float]] = {"V": [], "T": []}
+    for cell in range(cells):
+        random = np.random.default_rng([seed, cell, 1])
+        values = space.values(
+            np.clip(space.start + 0.5 * space.spreads * random.standard_normal(space.size), 0.03, 0.97)
+        )
+        curves = [make_curve(truth, values, rate, random, correlated=False) for rate in (0.5, 1.0, 1.5, 2.0)]
+        measured = MeasuredSet(cell=f"made {cell}", curves=tuple(curves))
+        fitted = tuple(curve.name for curve in curves[:-1])
+        options = CalibrationOptions(model="SPMe", curves=fitted, base_set="Chen2020", threads=1, budget=400)
+        result = calibrate(MADE, measured, options, progress=_Report(f"other model {cell}"))
+        posterior = posterior_of(result, method, progress=_Report(f"other model {cell}"))
+        for quantity, share in _add_coverage(figures, f"other model {cell}", posterior, curves[-1:]).items():
+            shares[quantity].append(share)
+    for quantity, found in shares.items():
+        share = 100.0 * float(np.mean(found))
+        figures.add(f"{quantity} at 2C of {cells} cells made by another model: in 90 % interval", share, "%")
+
+
+def count_recovered(figures: Figures, cells: int, method: PosteriorOptions, seed: int = 0) -> None:
     """Add the share of known parameters that lie in their 95 % intervals, over made cells."""
     from celltwin.physics.calibration.base_sets import choose_base_set
     from celltwin.physics.calibration.calibration_problem import CalibrationProblem
     from celltwin.physics.calibration.cell_simulation import CellModel, ModelOptions
     from celltwin.physics.calibration.optimisers import minimise
     from celltwin.physics.calibration.parameter_space_cell import cell_parameter_space
-    from celltwin.physics.calibration.posterior import PosteriorOptions, posterior_at
+    from celltwin.physics.calibration.posterior import posterior_at
 
     model = CellModel(choose_base_set(MADE), ModelOptions(model="SPMe", threads=1))
     space = cell_parameter_space(model.base, model="SPMe", names=MADE_FREE)
@@ -110,7 +170,7 @@ def count_recovered(figures: Figures, cells: int, seed: int = 0) -> None:
         curves = [make_curve(model, values, rate, random, correlated=correlated) for rate in (0.5, 1.0, 2.0)]
         problem = CalibrationProblem(curves, model, space)
         best = minimise(problem, budget=60, start=truth, seed=seed)
-        posterior = posterior_at(problem, best.x, PosteriorOptions(method="laplace", leave_out=False, rounds=1))
+        posterior = posterior_at(problem, best.x, replace(method, leave_out=False, seed=cell))
         inside = [
             low <= values[name] <= high for name, (low, high) in zip(space.names, posterior.intervals, strict=True)
         ]
@@ -182,28 +242,33 @@ def _show_errors(cell: str, result: CalibrationResult) -> None:
         print(f"{cell} {one.name}, {'held out' if one.held_out else 'fitted'}: {words}", file=sys.stderr, flush=True)
 
 
-def _add_coverage(figures: Figures, cell: str, posterior: ParameterPosterior, curves: Sequence[MeasuredCurve]) -> None:
+def _add_coverage(
+    figures: Figures, cell: str, posterior: ParameterPosterior, curves: Sequence[MeasuredCurve]
+) -> dict[str, float]:
+    """Add coverage, width and error of predicted curves; return the last curve's coverage by quantity."""
     from celltwin.physics.calibration.identifiability import describe_identifiability
     from celltwin.physics.calibration.predictive import predict_curves
 
     figures.add(f"{cell}: simulations for the posterior", posterior.evaluations, "")
+    figures.add("  seconds", posterior.seconds, "s")
+    figures.add("  draws that reach the end of the fitted curves", 100.0 * posterior.acceptance, "%")
     share = float(np.mean([value < 0.8 for value in posterior.determined.values()]))
     figures.add(f"{cell}: parameters that data narrow", 100.0 * share, "%")
-    for curve in predict_curves(posterior, curves, level=LEVEL, samples=32):
+    shares = {}
+    for curve in predict_curves(posterior, curves, level=LEVEL):
         for quantity, one, unit in (("V", curve.voltage, 1e3), ("T", curve.temperature, 1.0)):
             words = "held out" if curve.held_out else "fitted"
             figures.add(f"{cell}, {curve.name} {quantity}, {words}: in 90 % interval", 100.0 * one.coverage, "%")
             width = unit * float(np.median(0.5 * (one.high - one.low)))
-            error = unit * float(np.sqrt(np.nanmean((one.measured - one.mean) ** 2)))
-            print(
-                f"{cell}, {curve.name} {quantity}: {one.coverage:.3f} ({curve.failed} failed)",
-                file=sys.stderr,
-                flush=True,
-            )
+            error = unit * float(np.sqrt(np.nanmean((one.measured - one.middle) ** 2)))
+            shares[quantity] = one.coverage
+            early = f"{curve.ended_early} of {curve.samples} end early"
+            print(f"{cell}, {curve.name} {quantity}: {one.coverage:.3f} ({early})", file=sys.stderr, flush=True)
             figures.add("  median half width", width, "mV" if unit > 1.0 else "K")
             figures.add("  root mean square error", error, "mV" if unit > 1.0 else "K")
     for sentence in (*describe_identifiability(posterior), *posterior.warnings):
         print(f"{cell}: {sentence}", file=sys.stderr, flush=True)
+    return shares
 
 
 class _Report:
@@ -222,26 +287,32 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the bench as a command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file too")
-    parser.add_argument("--cells", type=int, default=20, help="made cells; 0 leaves them out")
-    parser.add_argument("--no-measured", action="store_true", help="leave measured cells out")
-    parser.add_argument("--budget", type=int, default=600, help="evaluations of the calibration of S001")
+    parser.add_argument("--cells", type=int, default=20, help="made cells with known parameters; 0 leaves them out")
+    parser.add_argument("--others", type=int, default=6, help="cells made by another model; 0 leaves them out")
+    parser.add_argument("--no-left-out", action="store_true", help="leave out curves predicted from the other two")
+    parser.add_argument("--no-held-out", action="store_true", help="leave out S001 at 4C and S002")
+    parser.add_argument("--budget", type=int, default=700, help="evaluations of a calibration of three curves")
     parser.add_argument("--seconds", type=float, default=600.0, help="time for each calibration")
-    parser.add_argument("--simulations", type=int, default=240, help="that train the emulator; 0 for Laplace")
+    parser.add_argument(
+        "--method", choices=("refits", "laplace", "emulator"), default="refits", help="of the posterior"
+    )
     parser.add_argument("--checkpoint", type=Path, metavar="FOLDER", help="keep calibrations, and go on from them")
     options = parser.parse_args(arguments)
+    from celltwin.physics.calibration.posterior import PosteriorOptions
+
     figures = Figures("calibrate-uncertainty")
+    method = PosteriorOptions(method=options.method)
+    how = {name: getattr(options, name) for name in ("budget", "seconds", "checkpoint")} | {"method": method}
     data = os.environ.get("CELLTWIN_DATA")
-    if not options.no_measured and data and (Path(data) / "samsung_30q").is_dir():
-        measure_coverage(
-            figures,
-            Path(data),
-            budget=options.budget,
-            seconds=options.seconds,
-            simulations=options.simulations,
-            checkpoint=options.checkpoint,
-        )
+    if data and (Path(data) / "samsung_30q").is_dir():
+        if not options.no_left_out:
+            measure_left_out(figures, Path(data), **how)
+        if not options.no_held_out:
+            measure_coverage(figures, Path(data), **how)
+    if options.others:
+        measure_other_models(figures, options.others, method)
     if options.cells:
-        count_recovered(figures, options.cells)
+        count_recovered(figures, options.cells, method)
     figures.show()
     if options.json is not None:
         figures.write(options.json)

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 __all__ = ["uncertainty_of"]
 
 _OPEN = 0.8  # standard deviation over the prior's, beyond which data say little
-_NAMES = {"laplace": "Laplace approximation", "emulator": "Markov chains through an emulator"}
+_NAMES = {
+    "refits": "fits to perturbed curves about perturbed priors",
+    "laplace": "fits of the linear model to perturbed curves about perturbed priors",
+    "emulator": "Markov chains through an emulator",
+}
 
 
 def uncertainty_of(posterior: ParameterPosterior) -> ParameterUncertainty:

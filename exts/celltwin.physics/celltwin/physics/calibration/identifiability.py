@@ -69,7 +69,8 @@ def describe_identifiability(posterior: ParameterPosterior) -> tuple[str, ...]:
         Of a calibrated cell.
     """
     share = posterior.determined
-    known = [name for name in posterior.names if share[name] <= DETERMINED]
+    at_bounds = posterior.problem.space.near_bounds(np.asarray(posterior.centre))
+    known = [name for name in posterior.names if share[name] <= DETERMINED and name not in at_bounds]
     between = [name for name in posterior.names if DETERMINED < share[name] < OPEN]
     unknown = [name for name in posterior.names if share[name] >= OPEN]
     combinations = determined_combinations(posterior)
@@ -91,7 +92,6 @@ def describe_identifiability(posterior: ParameterPosterior) -> tuple[str, ...]:
             "would fit these curves as well."
         )
     said.extend(_pairs(posterior))
-    at_bounds = posterior.problem.space.near_bounds(np.asarray(posterior.most_probable))
     if at_bounds:
         said.append(
             f"At a bound: {', '.join(_short(name) for name in at_bounds)}. The data push further than physics allows: "

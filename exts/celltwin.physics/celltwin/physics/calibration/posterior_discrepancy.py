@@ -22,6 +22,8 @@ __all__ = [
     "block_progress",
     "block_rate",
     "block_shares",
+    "block_slices",
+    "draw_errors",
     "estimate_discrepancy",
     "robust_deviation",
 ]
@@ -34,7 +36,6 @@ PRIOR_MEAN = np.array([math.log(0.5), math.log(0.2), 0.0, 1.0])
 PRIOR_SPREAD = np.array([1.5, 0.35, 0.7, 0.5])
 LOW = np.array([math.log(1e-3), math.log(0.03), math.log(0.1), -0.5])
 HIGH = np.array([math.log(1e2), math.log(0.6), math.log(30.0), 3.0])
-LEAST_LEFT = 0.3  # share of the independent values that parameters are never taken to use up
 EVEN_ROWS = 48  # of each curve, from which scale and length are estimated
 OUTLYING = 2.5  # robust deviations beyond which a departure counts as one of so many
 QUANTILE_90 = 1.6449  # of the absolute value of a standard normal variable
@@ -62,6 +63,8 @@ class Discrepancy:
         Exponent of the rate, :math:`\gamma`.
     reference_rate : float
         Mean current :math:`r_0` [A].
+    left : float
+        Share of the correlated variance that is left on fitted curves, where parameters have taken up the rest.
     inflation : float
         What variances of curves that were not fitted are multiplied by: what leaving out one fitted curve at a time
         has shown, pooled with 1.
@@ -74,6 +77,7 @@ class Discrepancy:
     noise: float
     growth: float
     reference_rate: float
+    left: float = 1.0
     inflation: float = 1.0
     freedom: float = PRIOR_FREEDOM
 
@@ -90,8 +94,13 @@ class Discrepancy:
         return np.asarray(self.scale_at(block_rate(block)) ** 2 * correlation + np.diag(white))
 
     def variance(self, block: ResidualBlock) -> Array:
-        """Return the variance of a block's departures [V^2] or [K^2], shape (n,)."""
+        """Return the variance of a block's departures at the true parameters [V^2] or [K^2], shape (n,)."""
         correlated = (self.scale_at(block_rate(block)) * block.deviation) ** 2
+        return np.asarray(correlated + (self.noise * _stated_noise(block)) ** 2)
+
+    def variance_left(self, block: ResidualBlock) -> Array:
+        """Return the variance of a fitted block's departures at the fitted parameters [V^2] or [K^2], shape (n,)."""
+        correlated = self.left * (self.scale_at(block_rate(block)) * block.deviation) ** 2
         return np.asarray(correlated + (self.noise * _stated_noise(block)) ** 2)
 
     def independent(self, block: ResidualBlock) -> float:
@@ -122,6 +131,13 @@ class ParameterPrior:
         """A matrix whose product with its transpose, from the left, is the precision, shape (d, d)."""
         values, vectors = np.linalg.eigh(self.precision)
         return np.asarray(np.sqrt(np.maximum(values, 0.0))[:, np.newaxis] * vectors.T)
+
+    def draw(self, count: int, random: np.random.Generator) -> Array:
+        """Return positions drawn from it, bounds unheeded, shape (count, d); the middle where it knows nothing."""
+        values, vectors = np.linalg.eigh(self.precision)
+        known = values > 1e-12 * max(float(values.max()), 1e-300)
+        widths = np.where(known, 1.0 / np.sqrt(np.where(known, values, 1.0)), 0.0)
+        return np.asarray(self.mean + (random.standard_normal((count, values.size)) * widths) @ vectors.T)
 
     @property
     def proper_precision(self) -> Array:
@@ -206,14 +222,31 @@ def block_shares(block: ResidualBlock) -> Array:
     return np.asarray(share / share.sum())
 
 
-def estimate_discrepancy(
-    blocks: Sequence[ResidualBlock], departures: Array, *, fitted: float = 0.0
-) -> Mapping[str, Discrepancy]:
+def block_slices(blocks: Sequence[ResidualBlock]) -> list[slice]:
+    """Return where each block's rows lie among the departures."""
+    edges = np.cumsum([0, *(block.rows.size for block in blocks)])
+    return [slice(int(first), int(last)) for first, last in itertools.pairwise(edges)]
+
+
+def draw_errors(
+    blocks: Sequence[ResidualBlock],
+    discrepancies: Mapping[str, Discrepancy],
+    count: int,
+    random: np.random.Generator,
+) -> Array:
+    """Return departures such as a model's discrepancy and sensors make, in allowed departures, shape (count, n)."""
+    parts = []
+    for block in blocks:
+        factor = np.linalg.cholesky(discrepancies[block.quantity].covariance(block))
+        parts.append(random.standard_normal((count, block.rows.size)) @ factor.T)
+    return np.concatenate(parts, axis=1)
+
+
+def estimate_discrepancy(blocks: Sequence[ResidualBlock], departures: Array) -> Mapping[str, Discrepancy]:
     r"""Find the discrepancy of each quantity that makes the departures at the optimum most likely.
 
     Departures are held to within 2.5 deviations that hold 90 % of the curve: the collapse of voltage at the end of
-    discharge says nothing of the rest. Parameters that were fitted have taken up some of it: the scale is widened by
-    :math:`\sqrt{n_\mathrm{eff} / (n_\mathrm{eff} - p)}`.
+    discharge says nothing of the rest. What fitted parameters have taken up is missing from it.
 
     Parameters
     ----------
@@ -221,15 +254,12 @@ def estimate_discrepancy(
         In the order of the departures.
     departures : ndarray of shape (n,)
         Simulated less measured at the optimum, in allowed departures.
-    fitted : float
-        How many parameters the data have determined, :math:`p`.
 
     References
     ----------
     .. [1] M. C. Kennedy and A. O'Hagan, J. R. Statist. Soc. B 63 (2001) 425.
     """
-    edges = np.cumsum([0, *(block.rows.size for block in blocks)])
-    parts = [departures[first:last] for first, last in itertools.pairwise(edges)]
+    parts = [departures[rows] for rows in block_slices(blocks)]
     found = {}
     for name in QUANTITIES:
         chosen = [(block, part) for block, part in zip(blocks, parts, strict=True) if block.quantity == name]
@@ -241,14 +271,12 @@ def estimate_discrepancy(
             ]
             blocks_kept = [_at_rows(block, rows) for (block, _), rows in zip(chosen, even, strict=True)]
             found[name] = _most_likely(blocks_kept, kept)
-    independent = {
-        name: [about.independent(block) for block in blocks if block.quantity == name] for name, about in found.items()
-    }
-    total = sum(sum(each) for each in independent.values())
-    widening = math.sqrt(total / max(total - fitted, LEAST_LEFT * total))
     return MappingProxyType(
         {
-            name: replace(about, scale=about.scale * widening, freedom=PRIOR_FREEDOM + sum(independent[name]))
+            name: replace(
+                about,
+                freedom=PRIOR_FREEDOM + sum(about.independent(block) for block in blocks if block.quantity == name),
+            )
             for name, about in found.items()
         }
     )

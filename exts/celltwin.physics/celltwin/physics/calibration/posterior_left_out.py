@@ -14,11 +14,14 @@ from .posterior_discrepancy import (
     PRIOR_FREEDOM,
     Discrepancy,
     ParameterPrior,
-    RowWeights,
     block_shares,
+    block_slices,
     robust_deviation,
 )
-from .posterior_refit import Departures, Linearisation, RefitTask, refit_many
+from .posterior_perturbed import FitResponse
+from .posterior_refit import CostWeights, Departures, Linearisation, RefitTask, linearise, refit_many
+
+STEPS = 15  # of each refit
 
 __all__ = ["LeftOutCurve", "learn_inflation", "leave_out_curves"]
 
@@ -59,23 +62,24 @@ class LeftOutCurve:
 def leave_out_curves(
     departures: Departures, discrepancy: Mapping[str, Discrepancy], prior: ParameterPrior, linear: Linearisation
 ) -> tuple[LeftOutCurve, ...]:
-    """Refit without each curve in turn and predict it; curves of the same name belong together."""
-    weights = RowWeights(departures.blocks, discrepancy)
+    """Fit without each curve in turn and predict it; curves of the same name belong together."""
+    weights = CostWeights(departures.problem)
     names = tuple(dict.fromkeys(block.curve.name for block in departures.blocks))
     held = np.zeros(linear.position.size, dtype=bool)
     tasks = [RefitTask(linear.position, held, without=name) for name in names]
+    refits = refit_many(departures, weights, prior, linear.jacobian, tasks, steps=STEPS)
     found = []
-    for name, refit in zip(names, refit_many(departures, weights, prior, linear.jacobian, tasks), strict=True):
-        slopes = weights.apply(refit.jacobian, name)
-        covariance = np.linalg.inv(prior.proper_precision + slopes.T @ slopes)
-        at = 0
-        for block in departures.blocks:
-            rows = slice(at, at + block.rows.size)
-            at = rows.stop
+    for name, refit in zip(names, refits, strict=True):
+        if departures.stopped:
+            break
+        about_refit = linearise(departures, refit.position)
+        response = FitResponse.of(departures, prior, about_refit, name)
+        covariance = response.covariance(departures, discrepancy)
+        for block, rows in zip(departures.blocks, block_slices(departures.blocks), strict=True):
             if block.curve.name != name:
                 continue
-            about = discrepancy[block.quantity]
-            parameters = np.einsum("ij,jk,ik->i", refit.jacobian[rows], covariance, refit.jacobian[rows])
+            about, slopes = discrepancy[block.quantity], response.slopes[rows]
+            parameters = np.einsum("ij,jk,ik->i", slopes, covariance, slopes)
             variance = parameters * block.deviation**2 + about.variance(block)
             found.append(
                 LeftOutCurve(
@@ -93,14 +97,15 @@ def leave_out_curves(
 def learn_inflation(
     discrepancy: Mapping[str, Discrepancy], left_out: Sequence[LeftOutCurve]
 ) -> Mapping[str, Discrepancy]:
-    """Return discrepancies whose inflation is what left-out curves have shown, pooled with 1.
+    """Return discrepancies whose inflation is what left-out curves have shown, pooled with 1, and not below 1.
 
-    The excess of each curve counts for its independent values, the 1 for four.
+    The excess of each curve counts for its independent values, the 1 for four. An excess below 1 narrows nothing: a
+    fit to fewer curves is less certain than the one whose intervals are wanted.
     """
     learnt = {}
     for name, about in discrepancy.items():
         curves = [one for one in left_out if one.quantity == name]
         weight = PRIOR_FREEDOM + sum(one.independent for one in curves)
         total = PRIOR_FREEDOM + sum(one.independent * one.excess for one in curves)
-        learnt[name] = replace(about, inflation=total / weight)
+        learnt[name] = replace(about, inflation=max(total / weight, 1.0))
     return MappingProxyType(learnt)

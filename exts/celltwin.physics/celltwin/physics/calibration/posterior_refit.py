@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +14,24 @@ from celltwin.core import Array
 
 from .calibration_problem import CalibrationProblem
 from .optimisers import Progress
-from .posterior_discrepancy import ParameterPrior, RowWeights
+from .posterior_discrepancy import ParameterPrior
 
-__all__ = ["Departures", "Linearisation", "Refit", "RefitTask", "linearise", "refit_many"]
+__all__ = [
+    "CostWeights",
+    "Departures",
+    "LinearDepartures",
+    "Linearisation",
+    "Refit",
+    "RefitTask",
+    "Weights",
+    "linearise",
+    "refit_many",
+]
 
 DIFFERENCE = 4e-3  # step of the finite differences in the unit cube
 LONGEST = 0.25  # longest move of one parameter in one step
 ENOUGH = 0.02  # fall of the cost below which a refit ends
+ENOUGH_SHARE = 1e-3  # the same as a share of the cost
 BATCH = 16  # candidates between two reports
 
 
@@ -82,11 +94,76 @@ class Departures:
         beyond = np.sign(departures) * 0.5 * (departures**2 / limit + limit)
         return np.asarray(np.where(np.abs(departures) <= limit, departures, beyond))
 
+    def softened(self, departures: Array) -> Array:
+        """Return plain departures such that large ones count linearly, shape (n,)."""
+        limit = self.problem.cost_options.robust
+        if limit <= 0.0:
+            return departures
+        size = np.abs(departures)
+        beyond = np.sign(departures) * np.sqrt(np.maximum(2.0 * limit * size - limit**2, 0.0))
+        return np.asarray(np.where(size <= limit, departures, beyond))
+
+    def steepness(self, departures: Array) -> Array:
+        """Return the derivative of plain departures over softened ones, shape (n,)."""
+        limit = self.problem.cost_options.robust
+        if limit <= 0.0:
+            return np.ones_like(departures)
+        return np.asarray(np.maximum(np.abs(departures) / limit, 1.0))
+
     def _report(self) -> None:
         if self.progress is None:
             return
         answer = self.progress(Progress(self.evaluations, self.seconds, float("nan"), self.stage))
         self.stopped = self.stopped or answer is False
+
+
+class Evaluator(Protocol):
+    """Gives departures of candidates: a model, or what stands for it."""
+
+    stopped: bool
+
+    def evaluate(self, positions: Array) -> Array:
+        """Return departures, shape (n_candidates, n)."""
+
+    def plain(self, departures: Array) -> Array:
+        """Return departures without what makes large ones count linearly."""
+
+    def softened(self, departures: Array) -> Array:
+        """Return the opposite of ``plain``."""
+
+    def steepness(self, departures: Array) -> Array:
+        """Return the derivative of plain departures over softened ones."""
+
+
+class Weights(Protocol):
+    """Weighs departures."""
+
+    def apply(self, departures: Array, without: str | None = None) -> Array:
+        """Return weighted departures; those of a curve that is left out are zero."""
+
+
+class CostWeights:
+    """Weighs departures as the calibration's own cost does.
+
+    Parameters
+    ----------
+    problem : CalibrationProblem
+        The calibration.
+    """
+
+    def __init__(self, problem: CalibrationProblem) -> None:
+        self._blocks = problem.blocks
+        self._weights = [block.weight * block.deviation for block in self._blocks]
+
+    def apply(self, departures: Array, without: str | None = None) -> Array:
+        """Return weighted departures, shape (n,) or (n, m); those of a curve that is left out are zero."""
+        weight = np.concatenate(
+            [
+                np.zeros_like(weight) if block.curve.name == without else weight
+                for block, weight in zip(self._blocks, self._weights, strict=True)
+            ]
+        )
+        return np.asarray(departures * (weight if departures.ndim == 1 else weight[:, np.newaxis]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +192,37 @@ def linearise(departures: Departures, position: Array) -> Linearisation:
     return Linearisation(position.copy(), found[0], np.asarray(((found[1:] - found[0]) / sides[:, np.newaxis]).T))
 
 
+@dataclass(eq=False)
+class LinearDepartures:
+    """Departures of the linear model about one position, in place of simulated ones."""
+
+    departures: Departures
+    linear: Linearisation
+    stopped: bool = False
+
+    def __post_init__(self) -> None:
+        """Find what the model is linear in."""
+        self._start = self.departures.plain(self.linear.departures)
+        self._slopes = self.linear.jacobian * self.steepness(self.linear.departures)[:, np.newaxis]
+
+    def evaluate(self, positions: Array) -> Array:
+        """Return departures of candidates in the unit cube, shape (n_candidates, n)."""
+        moves = np.atleast_2d(positions) - self.linear.position
+        return self.softened(self._start + moves @ self._slopes.T)
+
+    def plain(self, departures: Array) -> Array:
+        """Return departures without what makes large ones count linearly."""
+        return self.departures.plain(departures)
+
+    def softened(self, departures: Array) -> Array:
+        """Return the opposite of ``plain``."""
+        return self.departures.softened(departures)
+
+    def steepness(self, departures: Array) -> Array:
+        """Return the derivative of plain departures over softened ones."""
+        return self.departures.steepness(departures)
+
+
 @dataclass(frozen=True, eq=False)
 class RefitTask:
     """One refit.
@@ -129,12 +237,18 @@ class RefitTask:
         Name of a curve that does not count.
     prior : bool
         Whether the prior counts.
+    errors : ndarray of shape (n,), optional
+        What is added to the measured values first, in allowed departures.
+    middle : ndarray of shape (d,), optional
+        Of the prior, in place of its own.
     """
 
     start: Array
     held: NDArray[np.bool_]
     without: str | None = None
     prior: bool = True
+    errors: Array | None = None
+    middle: Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +262,7 @@ class Refit:
     cost : float
         Half the sum of squares of weighted departures, and of the prior's where it counts.
     departures : ndarray of shape (n,)
-        Of all curves there, in allowed departures.
+        Of all curves there from what was fitted, in allowed departures.
     jacobian : ndarray of shape (n, d)
         As updated on the way.
     """
@@ -160,8 +274,8 @@ class Refit:
 
 
 def refit_many(
-    departures: Departures,
-    weights: RowWeights,
+    departures: Evaluator,
+    weights: Weights,
     prior: ParameterPrior,
     jacobian: Array,
     tasks: Sequence[RefitTask],
@@ -174,9 +288,9 @@ def refit_many(
 
     Parameters
     ----------
-    departures : Departures
+    departures : Departures or LinearDepartures
         Evaluates candidates.
-    weights : RowWeights
+    weights : RowWeights or CostWeights
         Of the departures.
     prior : ParameterPrior
         Of the parameters.
@@ -189,18 +303,26 @@ def refit_many(
     """
     root = prior.root
     starts = np.clip(np.array([task.start for task in tasks]), 0.0, 1.0)
-    state = [
-        _Descent(task, start, found, jacobian.copy(), weights, prior.mean, root)
-        for task, start, found in zip(tasks, starts, departures.evaluate(starts), strict=True)
-    ]
+    state = []
+    different, which = np.unique(starts, axis=0, return_inverse=True)
+    begun = departures.evaluate(different)[which.reshape(-1)]
+    for task, start, found in zip(tasks, starts, begun, strict=True):
+        away = _from_task(departures, found, task)
+        slopes = jacobian * (departures.steepness(found) / departures.steepness(away))[:, np.newaxis]
+        state.append(_Descent(task, start, away, slopes, weights, prior.mean, root))
     for _ in range(steps):
         active = [descent for descent in state if not descent.done]
         if not active or departures.stopped:
             break
         tried = np.array([descent.propose() for descent in active])
         for descent, position, found in zip(active, tried, departures.evaluate(tried), strict=True):
-            descent.judge(position, found)
+            descent.judge(position, _from_task(departures, found, descent.task))
     return [Refit(descent.position, descent.cost, descent.found, descent.jacobian) for descent in state]
+
+
+def _from_task(departures: Evaluator, found: Array, task: RefitTask) -> Array:
+    """Return departures from what the task fits."""
+    return found if task.errors is None else departures.softened(departures.plain(found) - task.errors)
 
 
 class _Descent:
@@ -212,12 +334,12 @@ class _Descent:
         start: Array,
         found: Array,
         jacobian: Array,
-        weights: RowWeights,
+        weights: Weights,
         middle: Array,
         root: Array,
     ) -> None:
         self.task, self.position, self.found, self.jacobian = task, start, found, jacobian
-        self.weights, self.middle = weights, middle
+        self.weights, self.middle = weights, middle if task.middle is None else task.middle
         self.root = root if task.prior else np.zeros_like(root)
         self.damping, self.done = 1e-3, bool(np.all(task.held))
         self.cost = self._cost(start, found)
@@ -256,7 +378,7 @@ class _Descent:
             change = found - self.found - self.jacobian @ move
             self.jacobian = self.jacobian + np.outer(change, move) / length
         if cost < self.cost:
-            self.done = self.cost - cost < ENOUGH
+            self.done = self.cost - cost < max(ENOUGH, ENOUGH_SHARE * cost)
             self.position, self.found, self.cost = position, found, cost
             self.damping = max(self.damping / 5.0, 1e-9)
             return

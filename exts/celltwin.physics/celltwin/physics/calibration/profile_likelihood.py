@@ -107,7 +107,7 @@ def profile_likelihood(
     limit = float(chi2.ppf(level, 1))
     fitting = _Fitting(posterior, Departures(posterior.problem, progress, "profile likelihood"), steps, prior)
     # Without the prior the optimum lies elsewhere: profiles are centred on it.
-    best = fitting.refit([RefitTask(np.asarray(posterior.most_probable), fitting.nothing_held, prior=prior)])[0]
+    best = fitting.refit([RefitTask(np.asarray(posterior.centre), fitting.nothing_held, prior=prior)])[0]
     fitting.centre_on(best)
     held = [_Held.at(fitting, space.names.index(name), points) for name, _ in chosen]
     fitting.fill(held)
@@ -128,7 +128,7 @@ class _Fitting:
         self.posterior, self.departures, self.steps, self.prior = posterior, departures, steps, prior
         self.nothing_held = np.zeros(len(posterior.names), dtype=bool)
         self.jacobian = posterior.linear.jacobian
-        self.best = np.asarray(posterior.most_probable)
+        self.best = np.asarray(posterior.centre)
 
     def refit(self, tasks: Sequence[RefitTask]) -> list[Refit]:
         """Refit all tasks in step."""

@@ -105,7 +105,7 @@ def sobol_sensitivity(
     from scipy.stats import qmc
 
     space = posterior.problem.space
-    centre = np.asarray(posterior.most_probable)
+    centre = np.asarray(posterior.centre)
     half = span * posterior.prior.spread
     low, high = np.maximum(centre - half, 0.0), np.minimum(centre + half, 1.0)
     departures = Departures(posterior.problem, progress, "sensitivity: training")

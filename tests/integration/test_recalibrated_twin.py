@@ -47,7 +47,7 @@ target = "group:2"
 capacity = 0.92
 """
 WEAK = 2  # index of that group
-ANSWERED = 3150.0  # the window ends at 2,700 s, and takes effect half an interval later [s]
+ANSWERED = 3220.0  # the window ends at 2,770 s, at rest, and takes effect half an interval later [s]
 
 
 @pytest.fixture(scope="module")
@@ -225,3 +225,27 @@ def test_the_host_imports_no_warp_for_it():
         "assert not {'warp', 'pybamm', 'torch'} & set(sys.modules), sorted(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.nightly
+@pytest.mark.measured
+def test_leafs_weak_groups_are_named_by_the_twin_that_replays_them(repo_root, measured_data, tmp_path):
+    text = (repo_root / "data/packs/leaf_3_modules.toml").read_text()
+    (tmp_path / "leaf.toml").write_text(text + '\n[recalibration]\ninterval = "2.5 h"\n')
+    earlier = ""
+    for rate in ("0_3c", "1_0c"):
+        recording = measured_data("leaf_modules") / f"module123-irdischarge-65ah-{rate}.csv"
+        out = str(tmp_path / rate)
+        settings = {"pack": str(tmp_path / "leaf.toml"), "telemetry": str(recording), "recalibrated": earlier}
+        job = TwinJob(TwinSettings(out=out, report=False, **settings), host="pytest")
+        while not job.done:
+            job.update(0.01)
+        found, earlier = _summary(job), out
+
+        assert [group["element"] for group in found["weak"]] == ["A01.G01", "A02.G02"]
+        groups = {group["element"]: group for group in found["groups"]}
+        assert groups["A01.G01"]["windows"] == groups["A02.G02"]["windows"] == 0
+        sound = [group for name, group in groups.items() if name not in ("A01.G01", "A02.G02")]
+        assert all(0.88 < group["capacity_factor"] < 0.91 for group in sound)
+    assert found["warm_started"]
+    assert all(group["windows"] == 2 for group in sound)

@@ -24,13 +24,13 @@ from celltwin.core import (
     Reading,
     SettingsError,
 )
-from celltwin.physics.calibration.online_recalibration import (
+from celltwin.physics.calibration.online_recalibration import RecalibrationResult
+from celltwin.physics.calibration.online_recalibration_collector import WindowCollector
+from celltwin.physics.calibration.online_recalibration_state import (
     COORDINATES,
     RecalibrationOptions,
-    RecalibrationResult,
     RecalibrationState,
 )
-from celltwin.physics.calibration.online_recalibration_collector import WindowCollector
 from celltwin.physics.calibration.online_recalibration_window import TelemetryWindow, assess_window
 
 from .slow_tier import SlowTier
@@ -47,7 +47,7 @@ _logger = logging.getLogger(__name__)
 STATE_FILE, WINDOWS_FILE = "recalibration.json", "recalibration.jsonl"
 FACTORY = "celltwin.physics.calibration.online_recalibration:recalibrate_pack"
 # A window ends at rest, at the latest after so many intervals: the next one then begins at rest.
-LONGEST_INTERVALS = 2.0
+LONGEST_INTERVALS = 4.0
 # How long a run without a clock may go on before the answer [s], at most half an interval.
 PATIENCE = 600.0
 # A window narrows a factor that its prior leaves more uncertain than this share of its usual width.
@@ -130,7 +130,9 @@ class Recalibration:
             return self._learn(result)
         if self._window is not None and not self.tier.pending:  # its worker failed, and the tier has said so
             window, self._window = self._window, None
-            self._note(window, [f"the recalibration failed: {self.tier.problems[-1]}"])
+            started = self._worker.started
+            cause = started.exception() if started.done() and not started.cancelled() else None
+            self._note(window, [f"the recalibration failed: {cause or self.tier.problems[-1]}"])
         return None
 
     def offer(self, state: PackState) -> None:
@@ -237,7 +239,8 @@ class Recalibration:
         self.state, self._last = result.state, result
         self._kept[result.promoted] = float(window.time[-1])
         # Values that a window does not better, and that still describe it, stand as they were.
-        self._trusted = result.promoted | (self._trusted & (result.misfit <= self._options.worst_misfit))
+        described = (result.misfit <= self._options.worst_misfit) & ~result.undescribed
+        self._trusted = (result.promoted | self._trusted) & described
         self._note(window, [], result)
         if result.promoted.any():
             self._save()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from dataclasses import dataclass, replace
@@ -10,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from celltwin.core import Array, Level, ModelError, PackSpec, PlantError, freeze
+from celltwin.core import Array, Level, ModelError, PackSpec, PlantError
 
 from .cell_population import CellEvidence
 from .online_recalibration_fit import GroupFit, fit_groups
 from .online_recalibration_lanes import CandidateLanes
+from .online_recalibration_state import COORDINATES, RecalibrationOptions, RecalibrationState
 from .online_recalibration_window import Excitation, TelemetryWindow, assess_window, grid_window
 
 if TYPE_CHECKING:
@@ -30,145 +30,7 @@ __all__ = [
 
 _LOG = logging.getLogger(__name__)
 
-COORDINATES = ("capacity", "resistance", "diffusivity")
 _STAND_IN = 0.15  # a parameter set stands in for a cell of another size beyond this difference of capacity
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecalibrationOptions:
-    """How a pack is recalibrated.
-
-    Attributes
-    ----------
-    widths : tuple of float
-        Standard deviations between groups of the logarithms of capacity, resistance and diffusivity before anything
-        is measured.
-    memory : float
-        Time after which what was learned counts by half [s].
-    voltage_error : float
-        What the model is off by on a sound pack [V].
-    sensor_error : float
-        Standard uncertainty of a group's voltage [V]: noise, and a constant offset of it.
-    correlation : float
-        Time over which the model's errors go together [s].
-    blocks, held_every : int
-        The window is cut into so many blocks, and every so manieth is held back, the last among them: a fit to the
-        others must explain them better before it is kept, or to within ``voltage_error``.
-    least_gain : float
-        Share by which its error must fall there.
-    worst_misfit : float
-        Error over the whole window beyond which a group is not described by the model [V].
-    shortest, least_swing
-        See :func:`assess_window`.
-    most_steps, most_rows
-        See :func:`grid_window`.
-    iterations : int
-        Most steps of each fit.
-    seconds : float
-        Time after which no further iteration begins.
-    """
-
-    widths: tuple[float, float, float] = (0.06, 0.30, 0.30)
-    memory: float = 30.0 * 86400.0
-    voltage_error: float = 5e-3
-    sensor_error: float = 1e-3
-    correlation: float = 60.0
-    blocks: int = 24
-    held_every: int = 4
-    least_gain: float = 0.02
-    worst_misfit: float = 0.05
-    shortest: float = 900.0
-    least_swing: float = 0.1
-    most_steps: int = 1500
-    most_rows: int = 300
-    iterations: int = 6
-    seconds: float = 120.0
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class RecalibrationState:
-    """What has been learned of the groups of a pack.
-
-    Attributes
-    ----------
-    group_ids : tuple of str
-        Groups.
-    time : float
-        End of the last window that was kept [s since the start of the run].
-    mean : ndarray of shape (n_groups, 3)
-        Logarithms of factors on capacity, resistance and diffusivity of a mean cell of each group.
-    covariance : ndarray of shape (n_groups, 3, 3)
-        Theirs.
-    windows : ndarray of int of shape (n_groups,)
-        Windows kept of each group.
-    provenance : str
-        Model, and the windows kept.
-    """
-
-    group_ids: tuple[str, ...]
-    time: float
-    mean: Array
-    covariance: Array
-    windows: np.ndarray[tuple[int, ...], np.dtype[np.int64]]
-    provenance: str
-
-    def __post_init__(self) -> None:
-        """Check shapes and make the arrays read-only."""
-        size = len(self.group_ids)
-        if self.mean.shape != (size, 3) or self.covariance.shape != (size, 3, 3) or self.windows.shape != (size,):
-            raise ModelError(f"mean {self.mean.shape} and covariance {self.covariance.shape} do not fit {size} groups")
-        for name in ("mean", "covariance", "windows"):
-            object.__setattr__(self, name, freeze(getattr(self, name)))
-
-    @property
-    def model(self) -> str:
-        """Name and hash of the cell model that factors refer to."""
-        return self.provenance.split("; ", 1)[0]
-
-    @property
-    def deviations(self) -> Array:
-        """Standard deviations, shape (n_groups, 3)."""
-        return np.sqrt(np.diagonal(self.covariance, axis1=1, axis2=2))
-
-    def factors(self, name: str) -> Array:
-        """Return the factors of ``capacity``, ``resistance`` or ``diffusivity``, shape (n_groups,)."""
-        return np.asarray(np.exp(self.mean[:, COORDINATES.index(name)]))
-
-    def to_json(self) -> str:
-        """Return the state as text."""
-        return json.dumps(
-            {
-                "schema": "celltwin.recalibration/1",
-                "group_ids": self.group_ids,
-                "time": self.time,
-                "mean": self.mean.tolist(),
-                "covariance": self.covariance.tolist(),
-                "windows": self.windows.tolist(),
-                "provenance": self.provenance,
-            }
-        )
-
-    @classmethod
-    def from_json(cls, text: str) -> RecalibrationState:
-        """Return the state of a text.
-
-        Raises
-        ------
-        ModelError
-            If the text is no such state.
-        """
-        try:
-            content = json.loads(text)
-            return cls(
-                group_ids=tuple(content["group_ids"]),
-                time=float(content["time"]),
-                mean=np.array(content["mean"], dtype=np.float64),
-                covariance=np.array(content["covariance"], dtype=np.float64),
-                windows=np.array(content["windows"], dtype=np.int64),
-                provenance=str(content["provenance"]),
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            raise ModelError(f"no state of a recalibration ({error!r})", remedy="Begin with none") from None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -224,6 +86,15 @@ class RecalibrationResult:
         """Whether nothing was fitted."""
         return bool(self.excitation.refusals)
 
+    @property
+    def undescribed(self) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+        """Whether a mean cell describes or predicts each group much worse than the others, shape (n_groups,)."""
+        if self.refused:
+            return np.zeros(self.misfit.size, dtype=bool)
+        usual, foreseen = float(np.median(self.misfit)), float(np.median(self.error_after))
+        left = self.misfit > max(1.5 * usual, usual + 5e-3)
+        return np.asarray(left | (self.error_after > 3.0 * foreseen + 5e-3))
+
     def weak_groups(self, *, least: float = 0.02) -> dict[str, str]:
         """Return the groups that stand out among all, each with the reason.
 
@@ -238,7 +109,7 @@ class RecalibrationResult:
         """
         if self.refused:
             return {}
-        capacity, found = self.candidate[:, 0], {}
+        capacity, found, undescribed = self.candidate[:, 0], {}, self.undescribed
         middle = float(np.median(capacity))
         scatter = 1.4826 * float(np.median(np.abs(capacity - middle)))
         usual, foreseen = float(np.median(self.misfit)), float(np.median(self.error_after))
@@ -250,7 +121,7 @@ class RecalibrationResult:
                 found[name] = (
                     f"a mean cell leaves {1e3 * self.misfit[group]:.0f} mV, {1e3 * usual:.0f} mV in the median group"
                 )
-            elif self.error_after[group] > 3.0 * foreseen + 5e-3:
+            elif undescribed[group]:
                 found[name] = (
                     f"a mean cell misses what was held back by {1e3 * self.error_after[group]:.0f} mV, "
                     f"{1e3 * foreseen:.0f} mV in the median group"

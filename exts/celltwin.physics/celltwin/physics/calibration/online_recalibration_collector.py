@@ -110,10 +110,11 @@ class WindowCollector:
         times, place = np.unique(time, return_inverse=True)
         current, voltage, temperature = (_merged(values, place, times.size) for values in rows)
         last = slice(-1, None)
-        self._blocks = [(times[last], (current[last], voltage[last], temperature[last]))]
+        self._blocks = [(times[last].copy(), (current[last].copy(), voltage[last].copy(), temperature[last].copy()))]
         self._begun = self._newest = float(times[-1])
-        kept = np.isfinite(voltage).any(axis=1)
-        if np.count_nonzero(kept) < 2:
+        measured = np.isfinite(voltage).any(axis=1)
+        kept = slice(None) if measured.all() else measured
+        if np.count_nonzero(measured) < 2:
             return None
         return TelemetryWindow(
             time=times[kept],
@@ -153,10 +154,9 @@ def _element(channel: Channel, quantity: str, level: Level) -> int:
 
 def _merged(values: Array, place: NDArray[np.intp], size: int) -> Array:
     """Return rows of equal times as one: the last value that is known."""
-    merged = np.full((size, values.shape[1]), np.nan)
     if place.size == size and np.all(np.diff(place) > 0):
-        merged[:] = values
-        return merged
+        return values
+    merged = np.full((size, values.shape[1]), np.nan)
     for row, values_of_row in zip(place, values, strict=True):
         known = np.isfinite(values_of_row)
         merged[row, known] = values_of_row[known]
@@ -165,10 +165,13 @@ def _merged(values: Array, place: NDArray[np.intp], size: int) -> Array:
 
 def _bridged(time: Array, current: Array) -> Array:
     """Return the current with short silences filled linearly; longer ones stay unknown."""
+    known = np.isfinite(current)
+    if known.all():
+        return current
     filled = np.array(current)
-    for group in range(current.shape[1]):
-        at = np.flatnonzero(np.isfinite(current[:, group]))
-        if at.size == 0 or at.size == time.size:
+    for group in np.flatnonzero(~known.all(axis=0)):
+        at = np.flatnonzero(known[:, group])
+        if at.size == 0:
             continue
         filled[:, group] = np.interp(time, time[at], current[at, group])
         after = np.clip(np.searchsorted(at, np.arange(time.size)), 0, at.size - 1)

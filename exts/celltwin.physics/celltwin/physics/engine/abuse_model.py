@@ -10,32 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from celltwin.core import ModelError
+from .physical_ranges import require_ranges
 
 __all__ = ["NO_REACTION", "AbuseModel", "AbuseReaction", "SeparatorModel", "VentModel"]
 
-
-def _require(
-    model: object,
-    *,
-    above_zero: tuple[str, ...] = (),
-    at_least_zero: tuple[str, ...] = (),
-    fraction: tuple[str, ...] = (),
-) -> None:
-    for names, low, high, words in (
-        (above_zero, np.nextafter(0.0, 1.0), np.inf, "greater than 0"),
-        (at_least_zero, 0.0, np.inf, "at least 0"),
-        (fraction, 0.0, 1.0, "in [0, 1]"),
-    ):
-        for name in names:
-            value = getattr(model, name)
-            if not (np.isfinite(value) and low <= value <= high):
-                raise ModelError(
-                    f"{type(model).__name__}.{name} = {value:g} is not physical: it must be finite and {words}",
-                    remedy="Correct the abuse parameters",
-                )
+_REMEDY = "Correct the abuse parameters"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +45,13 @@ class AbuseReaction:
 
     def __post_init__(self) -> None:
         """Check that the constants are physical."""
-        _require(self, at_least_zero=("frequency", "activation_energy", "heat", "lowest_temperature"))
-        _require(self, fraction=("initial",))
+        require_ranges(
+            self,
+            "AbuseReaction",
+            at_least_zero=("frequency", "activation_energy", "heat", "lowest_temperature"),
+            fraction=("initial",),
+            remedy=_REMEDY,
+        )
 
 
 NO_REACTION = AbuseReaction(frequency=0.0, activation_energy=0.0, heat=0.0, initial=0.0)
@@ -98,7 +82,13 @@ class SeparatorModel:
 
     def __post_init__(self) -> None:
         """Check that the numbers are physical."""
-        _require(self, above_zero=("melting_temperature", "melting_range"), at_least_zero=("conductance",))
+        require_ranges(
+            self,
+            "SeparatorModel",
+            above_zero=("melting_temperature", "melting_range"),
+            at_least_zero=("conductance",),
+            remedy=_REMEDY,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,9 +135,14 @@ class VentModel:
 
     def __post_init__(self) -> None:
         """Check that the numbers are physical."""
-        _require(self, above_zero=("opening_pressure", "free_volume", "boiling_temperature", "molar_mass"))
-        _require(self, above_zero=("evaporation_time",), at_least_zero=("gas", "evaporation_heat"))
-        _require(self, fraction=("ejected_share",))
+        require_ranges(
+            self,
+            "VentModel",
+            above_zero=("opening_pressure", "free_volume", "boiling_temperature", "molar_mass", "evaporation_time"),
+            at_least_zero=("gas", "evaporation_heat"),
+            fraction=("ejected_share",),
+            remedy=_REMEDY,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,8 +200,13 @@ class AbuseModel:
 
     def __post_init__(self) -> None:
         """Check that the constants are physical."""
-        _require(self, above_zero=("film_reference", "quiet_temperature"))
-        _require(self, at_least_zero=("film_initial", "negative_mass", "positive_mass", "electrolyte_mass"))
+        require_ranges(
+            self,
+            "AbuseModel",
+            above_zero=("film_reference", "quiet_temperature"),
+            at_least_zero=("film_initial", "negative_mass", "positive_mass", "electrolyte_mass"),
+            remedy=_REMEDY,
+        )
 
     @property
     def reactions(self) -> dict[str, AbuseReaction]:

@@ -10,11 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from celltwin.core import ModelError
 
 from .physical_constants import GAS_CONSTANT
+from .physical_ranges import require_ranges
 
 __all__ = [
     "PLATING_KINDS",
@@ -25,6 +24,7 @@ __all__ = [
     "SeiModel",
 ]
 
+_REMEDY = "Correct the ageing parameters"
 SEI_KINDS = (
     "none",
     "reaction limited",
@@ -114,10 +114,15 @@ class SeiModel:
     def __post_init__(self) -> None:
         """Check that the kind is known and has the constants that it needs."""
         _require_kind("sei.kind", self.kind, SEI_KINDS)
-        _require_range("sei", self, above_zero=("partial_molar_volume", "lithium_ratio", "initial_thickness"))
-        _require_range("sei", self, above_zero=_SEI_NEEDS[self.kind], at_least_zero=("resistivity",))
-        _require_range("sei", self, finite=("open_circuit_potential",), at_least_zero=("activation_energy",))
-        _require_range("sei", self, fraction=("transfer_coefficient",))
+        require_ranges(
+            self,
+            "sei",
+            finite=("open_circuit_potential",),
+            above_zero=("partial_molar_volume", "lithium_ratio", "initial_thickness", *_SEI_NEEDS[self.kind]),
+            at_least_zero=("resistivity", "activation_energy"),
+            fraction=("transfer_coefficient",),
+            remedy=_REMEDY,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,11 +172,11 @@ class PlatingModel:
         """Check that the kind is known and has the constants that it needs."""
         _require_kind("plating.kind", self.kind, PLATING_KINDS)
         if self.kind != "none":
-            _require_range("plating", self, above_zero=("plating_rate",))
+            require_ranges(self, "plating", above_zero=("plating_rate",), remedy=_REMEDY)
         if self.kind in ("reversible", "partially reversible"):
-            _require_range("plating", self, above_zero=("stripping_rate",))
+            require_ranges(self, "plating", above_zero=("stripping_rate",), remedy=_REMEDY)
         names = ("stripping_rate", "activation_energy", "decay_rate", "decay_speed", "initial_concentration")
-        _require_range("plating", self, at_least_zero=names, fraction=("transfer_coefficient",))
+        require_ranges(self, "plating", at_least_zero=names, fraction=("transfer_coefficient",), remedy=_REMEDY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,18 +236,25 @@ class LossModel:
 
     def __post_init__(self) -> None:
         """Check that the constants are physical."""
-        names = ("stress_rate", "young_modulus", "current_rate", "reaction_factor")
-        _require_range("loss", self, at_least_zero=names, above_zero=("stress_exponent", "critical_stress"))
-        _require_range(
-            "loss",
+        require_ranges(
             self,
+            "loss",
             finite=("partial_molar_volume", "unstressed_concentration"),
-            at_least_zero=("stress_activation_energy", "current_activation_energy"),
+            above_zero=("stress_exponent", "critical_stress"),
+            at_least_zero=(
+                "stress_rate",
+                "young_modulus",
+                "current_rate",
+                "reaction_factor",
+                "stress_activation_energy",
+                "current_activation_energy",
+            ),
+            remedy=_REMEDY,
         )
         if not 0.0 <= self.poisson_ratio < 0.5:
             raise ModelError(
                 f"loss.poisson_ratio = {self.poisson_ratio:g} is not physical: it must be in [0, 0.5)",
-                remedy="Correct the ageing parameters",
+                remedy=_REMEDY,
             )
 
     @property
@@ -296,7 +308,13 @@ class AgeingModel:
 
     def __post_init__(self) -> None:
         """Check that the constants are physical."""
-        _require_range("ageing", self, at_least_zero=("contact_growth",), above_zero=("reference_temperature",))
+        require_ranges(
+            self,
+            "ageing",
+            above_zero=("reference_temperature",),
+            at_least_zero=("contact_growth",),
+            remedy=_REMEDY,
+        )
         if self.loss_positive.reaction_factor:
             raise ModelError(
                 "loss_positive.reaction_factor is set, and no film grows on the positive electrode",
@@ -307,27 +325,3 @@ class AgeingModel:
 def _require_kind(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         raise ModelError(f"{name} = {value!r} is unknown", remedy=f"Choose one of {', '.join(known)}")
-
-
-def _require_range(
-    owner: str,
-    model: object,
-    *,
-    finite: tuple[str, ...] = (),
-    above_zero: tuple[str, ...] = (),
-    at_least_zero: tuple[str, ...] = (),
-    fraction: tuple[str, ...] = (),
-) -> None:
-    for names, low, high, words in (
-        (finite, -np.inf, np.inf, "finite"),
-        (above_zero, np.nextafter(0.0, 1.0), np.inf, "greater than 0"),
-        (at_least_zero, 0.0, np.inf, "at least 0"),
-        (fraction, 0.0, 1.0, "in [0, 1]"),
-    ):
-        for name in names:
-            value = getattr(model, name)
-            if not (np.isfinite(value) and low <= value <= high):
-                raise ModelError(
-                    f"{owner}.{name} = {value:g} is not physical: it must be {words}",
-                    remedy="Correct the ageing parameters",
-                )

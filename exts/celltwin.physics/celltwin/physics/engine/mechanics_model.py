@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from celltwin.core import Array, ModelError, freeze
 
+from .physical_ranges import require_ranges
+
 __all__ = ["CanForm", "LayerForm", "MechanicsModel", "PressStacks"]
 
 
@@ -33,7 +35,7 @@ class LayerForm:
 
     def __post_init__(self) -> None:
         """Check that everything is physical."""
-        _require_positive(self, "area", "thickness", "modulus")
+        require_ranges(self, "form", above_zero=("area", "thickness", "modulus"))
 
     @property
     def compliance(self) -> float:
@@ -72,7 +74,7 @@ class CanForm:
 
     def __post_init__(self) -> None:
         """Check that everything is physical."""
-        _require_positive(self, "radius", "wall", "can_modulus", "roll_modulus")
+        require_ranges(self, "form", above_zero=("radius", "wall", "can_modulus", "roll_modulus"))
         if not 0.0 <= self.core_radius < self.radius - self.wall:
             raise ModelError(
                 f"a core of {self.core_radius:g} m radius leaves no jelly roll in a can of {self.radius:g} m",
@@ -224,13 +226,6 @@ class MechanicsModel:
             raise ModelError(
                 "cells in cans are not pressed in stacks", where=self.name, remedy="Give stacks to pouch cells only"
             )
-
-
-def _require_positive(form: object, *names: str) -> None:
-    for name in names:
-        value = getattr(form, name)
-        if not (np.isfinite(value) and value > 0.0):
-            raise ModelError(f"{name} = {value:g} is not physical: it must be greater than 0", remedy="Correct it")
 
 
 def _require_finite(model: MechanicsModel, name: str, *, least: float) -> None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from celltwin.core import Array
+from celltwin.core import Array, ModelError
 from celltwin.physics.measurements import CellDescription, CurveSource, MeasuredCurve, read_measured_set
 from tools.bench.figures import Figures
 
@@ -141,12 +141,16 @@ def measure_other_models(figures: Figures, cells: int, method: PosteriorOptions,
         fitted = tuple(curve.name for curve in curves[:-1])
         options = CalibrationOptions(model="SPMe", curves=fitted, base_set="Chen2020", threads=1, budget=400)
         result = calibrate(MADE, measured, options, progress=_Report(f"other model {cell}"))
-        posterior = posterior_of(result, method, progress=_Report(f"other model {cell}"))
+        try:
+            posterior = posterior_of(result, method, progress=_Report(f"other model {cell}"))
+        except ModelError as error:
+            print(f"other model {cell}: {error}", file=sys.stderr, flush=True)
+            continue
         for quantity, share in _add_coverage(figures, f"other model {cell}", posterior, curves[-1:]).items():
             shares[quantity].append(share)
     for quantity, found in shares.items():
         share = 100.0 * float(np.mean(found))
-        figures.add(f"{quantity} at 2C of {cells} cells made by another model: in 90 % interval", share, "%")
+        figures.add(f"{quantity} at 2C of {len(found)} of {cells} cells made by another model: in 90 % interval", share, "%")
 
 
 def count_recovered(figures: Figures, cells: int, method: PosteriorOptions, seed: int = 0) -> None:
@@ -158,7 +162,7 @@ def count_recovered(figures: Figures, cells: int, method: PosteriorOptions, seed
     from celltwin.physics.calibration.parameter_space_cell import cell_parameter_space
     from celltwin.physics.calibration.posterior import posterior_at
 
-    model = CellModel(choose_base_set(MADE), ModelOptions(model="SPMe", threads=1))
+    model = CellModel(choose_base_set(MADE), ModelOptions(model="SPMe", threads=1, compiled=True))
     space = cell_parameter_space(model.base, model="SPMe", names=MADE_FREE)
     found: dict[bool, list[bool]] = {False: [], True: []}
     sizes = []

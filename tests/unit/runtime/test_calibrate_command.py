@@ -53,7 +53,7 @@ def cell_folder(tmp_path_factory) -> Path:
     model = CellModel(choose_base_set(description, base_set="Chen2020"), ModelOptions(model="SPM", mesh="default"))
     (folder / "data").mkdir()
     for name, current, duration in (("slow", 2.5, 9000.0), ("fast", 7.5, 2400.0)):
-        time = np.arange(0.0, duration, 15.0)
+        time = np.arange(0.0, duration, 30.0)
         curve = MeasuredCurve(
             name=name,
             time=time,
@@ -126,6 +126,11 @@ def test_the_summary_holds_figures_checks_and_what_was_asked_for(finished):
     assert any(check["name"] == "written set in PyBaMM" for check in summary["provenance"]["checks"])
     assert len(summary["correlation"]) == len(summary["parameters"])
     assert all("interval_95" in item for item in summary["parameters"])
+    assert summary["prediction"]["level"] == 0.9
+    for band in summary["prediction"]["curves"]:
+        assert band["voltage_coverage"] > 0.5
+        assert 1e-4 < band["voltage_half_width_V"] < 0.1
+        assert 1e-3 < band["temperature_half_width_K"] < 2.0
 
 
 def test_the_report_says_the_doubts_first_and_shows_every_curve(finished):
@@ -139,6 +144,9 @@ def test_the_report_says_the_doubts_first_and_shows_every_curve(finished):
     for check in summary["doubts"]:
         assert page.index(check["message"].split(" (")[0].split("'")[0][:40]) < page.index("How near the model comes")
     assert "made up, 2026" in page
+    assert "A 90 % band should hold 90 % of the measured values" in page
+    assert page.count("90 % band</text>") == 4  # voltage and temperature of two curves
+    assert "Voltages in their band [%]" in page
 
 
 def test_the_report_can_be_written_again(finished):
@@ -158,15 +166,44 @@ def test_measured_and_simulated_curves_are_kept(finished):
     )
 
 
+def test_bands_are_kept_beside_the_curves_that_they_are_about(finished):
+    summary = json.loads((finished[1] / "summary.json").read_text(encoding="utf-8"))
+
+    for curve, said in zip(load_calibration(finished[1]).curves, summary["prediction"]["curves"], strict=True):
+        assert curve.voltage_band.shape == (2, curve.time.size)
+        low, high = curve.voltage_band[:, curve.scored]
+        assert np.all(low < high)
+        inside = (curve.voltage[curve.scored] >= low) & (curve.voltage[curve.scored] <= high)
+        assert float(np.mean(inside)) == pytest.approx(said["voltage_coverage"])
+
+
+def test_a_report_without_bands_can_still_be_written(finished, tmp_path):
+    summary = json.loads((finished[1] / "summary.json").read_text(encoding="utf-8"))
+    del summary["prediction"]  # as earlier versions wrote it
+    (tmp_path / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+    with np.load(finished[1] / "curves.npz") as arrays:
+        kept = {name: arrays[name] for name in arrays if not name.endswith(("_low", "_high"))}
+    np.savez(tmp_path / "curves.npz", **kept)
+
+    page = ReportWriter(tmp_path).write().read_text(encoding="utf-8")
+
+    assert "band" not in page
+
+
 def test_a_folder_that_holds_a_calibration_is_not_overwritten(cell_folder, finished):
     with pytest.raises(CelltwinError, match=r"already holds a calibration.*--resume"):
         run_calibration(_settings(cell_folder, finished[1]))
 
 
 def test_a_held_out_curve_is_scored_and_not_fitted(cell_folder, tmp_path):
-    outcome = run_calibration(_settings(cell_folder, tmp_path / "out", hold_out=("1.5C",)))
+    settings = _settings(cell_folder, tmp_path / "out", hold_out=("1.5C",), uncertainty="laplace")
+    outcome = run_calibration(settings)
 
     assert outcome.summary["fitted"] == ["0.5C"]
+    known, new = outcome.summary["prediction"]["curves"]
+    assert (known["held_out"], new["held_out"]) == (False, True)
+    assert new["voltage_half_width_V"] > known["voltage_half_width_V"]
+    assert 0.0 <= new["voltage_coverage"] <= 1.0
     assert {found["curve"]: found["held_out"] for found in outcome.summary["provenance"]["figures"]} == {
         "0.5C": False,
         "1.5C": True,
@@ -175,18 +212,19 @@ def test_a_held_out_curve_is_scored_and_not_fitted(cell_folder, tmp_path):
 
 
 def test_an_interruption_keeps_the_best_so_far_and_can_be_gone_on_with(cell_folder, tmp_path):
+    fast = {"files": (str(cell_folder / "data" / "fast.csv"),), "budget": 6}
     seen = []
 
     def interrupt(step) -> None:
         seen.append(step)
         os.kill(os.getpid(), signal.SIGINT)
 
-    first = run_calibration(_settings(cell_folder, tmp_path / "out", budget=12), progress=interrupt)
+    first = run_calibration(_settings(cell_folder, tmp_path / "out", **fast), progress=interrupt)
 
     assert first.interrupted
     assert len(seen) == 1
     assert (tmp_path / "out" / "summary.json").exists()
-    again = run_calibration(_settings(cell_folder, tmp_path / "out", budget=12, resume=True))
+    again = run_calibration(_settings(cell_folder, tmp_path / "out", **fast, resume=True))
     assert not again.interrupted
     assert again.summary["provenance"]["search"]["evaluations"] > 1
 
@@ -194,7 +232,8 @@ def test_an_interruption_keeps_the_best_so_far_and_can_be_gone_on_with(cell_fold
 def test_progress_reports_the_errors_of_the_best(cell_folder, tmp_path):
     seen = []
 
-    run_calibration(_settings(cell_folder, tmp_path / "out"), progress=seen.append)
+    fast = (str(cell_folder / "data" / "fast.csv"),)
+    run_calibration(_settings(cell_folder, tmp_path / "out", files=fast), progress=seen.append)
 
     assert 0.0 < seen[0].voltage_error < 5.0
     assert 0.0 < seen[0].temperature_error < 1.0
@@ -208,7 +247,7 @@ def test_progress_reports_the_errors_of_the_best(cell_folder, tmp_path):
         ({"hold_out": ("7C",)}, "no curve '7C'"),
         ({"hold_out": ("0.5C", "1.5C")}, "no discharge of C/4 or faster is left"),
         ({"model": "ECM"}, "Use SPM, SPMe or DFN"),
-        ({"uncertainty": "some"}, "Use none, laplace, full"),
+        ({"uncertainty": "some"}, "Use none, laplace, refits, full"),
         ({"budget": 0}, "--budget 0 must be above 0"),
         ({"resume": True}, "no calibration to go on with"),
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,12 +21,15 @@ if TYPE_CHECKING:
     from celltwin.physics.calibration.calibrated_set import ParameterUncertainty
     from celltwin.physics.calibration.consistency import CalibrationAudit
     from celltwin.physics.calibration.optimisers import Progress
+    from celltwin.physics.calibration.predictive import PredictiveCurve, PredictiveInterval
     from celltwin.physics.measurements import CellDescription, MeasuredSet
 
 __all__ = ["CURVES_FILE", "CalibrationOutcome", "CalibrationSettings", "run_calibration"]
 
 CURVES_FILE = "curves.npz"
-UNCERTAINTIES = ("none", "laplace", "full")
+UNCERTAINTIES = {"none": "", "laplace": "laplace", "refits": "refits", "full": "emulator"}
+"""What ``--uncertainty`` takes, and the posterior's method that it means."""
+BAND = 0.90  # probability of the bands about curves
 SLOWEST = 0.25  # of the nominal capacity in an hour: slower discharges are scored, not fitted
 
 
@@ -65,7 +68,7 @@ class CalibrationSettings:
     threads : int
         Candidates solved at one time.
     uncertainty : str
-        ``none``, ``laplace`` or ``full`` (Markov chains).
+        ``none``, ``laplace`` (the linear model's), ``refits`` (to perturbed curves) or ``full`` (Markov chains).
     output : str
         Folder for the results; empty for ``out/calibration-<cell>``.
     resume : bool
@@ -90,7 +93,7 @@ class CalibrationSettings:
     seconds: float = 300.0
     seed: int = 0
     threads: int = 2
-    uncertainty: str = "laplace"
+    uncertainty: str = "refits"
     output: str = ""
     resume: bool = False
     install: bool = False
@@ -171,8 +174,9 @@ def run_calibration(settings: CalibrationSettings, progress: Show | None = None)
         audit = audit_calibration(result, measured)
         uncertainty: ParameterUncertainty | None = None
         sentences: tuple[str, ...] = ()
+        bands: Mapping[str, PredictiveCurve] = {}
         if settings.uncertainty != "none" and not interrupted:
-            uncertainty, sentences = _uncertainty(settings, result, report)
+            uncertainty, sentences, bands = _uncertainty(settings, result, measured, report)
     path = None
     if audit.outcome is not CheckOutcome.REFUSED:
         content = build_calibrated_set(result, measured, audit, name=name, uncertainty=uncertainty)
@@ -191,8 +195,9 @@ def run_calibration(settings: CalibrationSettings, progress: Show | None = None)
         installed = REPOSITORY / "data" / "parameters" / path.name
         with writing(installed):
             write_calibrated_set(content, installed)
-    _save_curves(folder.path / CURVES_FILE, result, measured)
+    _save_curves(folder.path / CURVES_FILE, result, measured, bands)
     summary = _summary(settings, result, measured, audit, uncertainty, sentences, interrupted=interrupted)
+    summary["prediction"] = _prediction(bands)
     summary["parameter_set"] = None if path is None else path.name
     folder.write_json("summary.json", summary)
     if settings.report:
@@ -263,6 +268,7 @@ def _options(settings: CalibrationSettings, description: CellDescription, measur
         seconds=settings.seconds,
         seed=settings.seed,
         threads=settings.threads,
+        compiled=settings.model == "DFN",
     )
 
 
@@ -291,23 +297,36 @@ def _folder(settings: CalibrationSettings, name: str) -> RunFolder:
 
 
 def _uncertainty(
-    settings: CalibrationSettings, result: CalibrationResult, progress: Callable[[Progress], bool]
-) -> tuple[ParameterUncertainty | None, tuple[str, ...]]:
+    settings: CalibrationSettings,
+    result: CalibrationResult,
+    measured: MeasuredSet,
+    progress: Callable[[Progress], bool],
+) -> tuple[ParameterUncertainty | None, tuple[str, ...], Mapping[str, PredictiveCurve]]:
+    """Return the parameters' uncertainty, what is to be said of it, and each curve as predicted, by name."""
     from celltwin.core import ModelError
     from celltwin.physics.calibration.calibrated_set_uncertainty import uncertainty_of
     from celltwin.physics.calibration.identifiability import describe_identifiability
     from celltwin.physics.calibration.posterior import PosteriorOptions, posterior_of
+    from celltwin.physics.calibration.predictive import predict_curves
 
-    full = settings.uncertainty == "full"
-    options = PosteriorOptions(method="emulator" if full else "laplace", leave_out=full, seed=settings.seed)
+    method: Any = UNCERTAINTIES[settings.uncertainty]
+    options = PosteriorOptions(method=method, leave_out=method != "laplace", seed=settings.seed)
     try:
         posterior = posterior_of(result, options, progress=progress)
     except ModelError as error:
-        return None, (f"The uncertainty of the parameters could not be found: {error}",)
-    return uncertainty_of(posterior), (*describe_identifiability(posterior), *posterior.warnings)
+        return None, (f"The uncertainty of the parameters could not be found: {error}",), {}
+    sentences = (*describe_identifiability(posterior), *posterior.warnings)
+    curves = [measured.curve(found.name) for found in result.figures]
+    try:
+        predicted = predict_curves(posterior, curves, level=BAND, seed=settings.seed, progress=progress)
+    except ModelError as error:
+        return uncertainty_of(posterior), (*sentences, f"Curves have no bands: {error}"), {}
+    return uncertainty_of(posterior), sentences, {curve.name: curve for curve in predicted}
 
 
-def _save_curves(path: Path, result: CalibrationResult, measured: MeasuredSet) -> None:
+def _save_curves(
+    path: Path, result: CalibrationResult, measured: MeasuredSet, bands: Mapping[str, PredictiveCurve]
+) -> None:
     """Keep measured and simulated curves for the report."""
     from celltwin.physics.calibration.calibration_figures import simulate_curve
     from celltwin.physics.calibration.cell_simulation import CellModel
@@ -328,8 +347,44 @@ def _save_curves(path: Path, result: CalibrationResult, measured: MeasuredSet) -
             f"{index}_simulated_voltage": simulated.voltage,
             f"{index}_simulated_temperature": simulated.temperature,
         }
+        band = bands.get(found.name)
+        if band is not None:
+            for name, interval in (("voltage", band.voltage), ("temperature", band.temperature)):
+                for end in ("low", "high"):
+                    spread = missing.copy()
+                    spread[band.rows] = getattr(interval, end)
+                    arrays[f"{index}_{name}_{end}"] = spread
     with writing(path):
         np.savez_compressed(path, **arrays)
+
+
+def _prediction(bands: Mapping[str, PredictiveCurve]) -> dict[str, Any] | None:
+    """Return how much of each curve lies within its bands, and how wide they are, as JSON."""
+    if not bands:
+        return None
+
+    def half_width(interval: PredictiveInterval) -> float:
+        return float(np.median(0.5 * (interval.high - interval.low)))
+
+    def known(value: float) -> float | None:
+        return value if np.isfinite(value) else None
+
+    return {
+        "level": BAND,
+        "curves": [
+            {
+                "curve": name,
+                "held_out": band.held_out,
+                "voltage_coverage": known(band.voltage.coverage),
+                "voltage_half_width_V": half_width(band.voltage),
+                "temperature_coverage": known(band.temperature.coverage),
+                "temperature_half_width_K": half_width(band.temperature),
+                "parameter_sets": band.samples,
+                "ended_early": band.ended_early,
+            }
+            for name, band in bands.items()
+        ],
+    }
 
 
 def _summary(

@@ -41,7 +41,7 @@ def calibrate(
     base_set: Annotated[str, typer.Option(help="PyBaMM set or BPX file to begin with.")] = "",
     budget: Annotated[int, typer.Option(help="Evaluations allowed, each on all fitted curves.")] = 1500,
     seconds: Annotated[float, typer.Option(help="Time allowed for the search [s].")] = 300.0,
-    uncertainty: Annotated[str, typer.Option(help="none, laplace, or full for Markov chains.")] = "laplace",
+    uncertainty: Annotated[str, typer.Option(help="none, laplace, refits, or full for Markov chains.")] = "refits",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     threads: Annotated[int, typer.Option(help="Candidates solved at one time.")] = 2,
     output: Annotated[str, typer.Option(help="Folder for the results; out/calibration-CELL where empty.")] = "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ class FittedCurve:
         Rows that count.
     simulated_voltage, simulated_temperature : ndarray of shape (n,)
         [V], [K]; NaN where the simulation had ended.
+    voltage_band, temperature_band : ndarray of shape (2, n), optional
+        Lower and upper end of the predictive intervals [V], [K]; None where the uncertainty was not asked for.
     """
 
     name: str
@@ -42,6 +45,8 @@ class FittedCurve:
     scored: NDArray[np.bool_]
     simulated_voltage: Array
     simulated_temperature: Array
+    voltage_band: Array | None = None
+    temperature_band: Array | None = None
 
     @property
     def charge(self) -> Array:
@@ -109,6 +114,7 @@ def load_calibration(folder: Path) -> CalibrationEvidence | None:
                             "simulated_temperature",
                         )
                     ),
+                    *(_band(arrays, index, what) for what in ("voltage", "temperature")),
                 )
                 for index, name in enumerate(summary["curves"])
             )
@@ -118,3 +124,8 @@ def load_calibration(folder: Path) -> CalibrationEvidence | None:
             f"the curves of the calibration cannot be read ({error})", where=str(folder), remedy="Calibrate again"
         ) from None
     return CalibrationEvidence(folder, summary, curves, history)
+
+
+def _band(arrays: Mapping[str, Array], index: int, what: str) -> Array | None:
+    names = [f"{index}_{what}_{end}" for end in ("low", "high")]
+    return np.array([arrays[name] for name in names]) if all(name in arrays for name in names) else None

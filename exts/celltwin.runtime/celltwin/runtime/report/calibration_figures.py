@@ -59,8 +59,18 @@ def draw_curve(curve: FittedCurve) -> str:
         axes[0].get_gridspec().set_height_ratios([3.0, 1.2] * (rows // 2))  # type: ignore[union-attr]
         kept = _thinned(curve)
         time, label = time_axis(curve.time)
-        panels: list[tuple[Axes, Axes, Array, Array, float, str, str, str]] = [
-            (axes[0], axes[1], curve.voltage, curve.simulated_voltage, 0.0, "Voltage [V]", "Residual\n[mV]", "mV")
+        panels: list[tuple[Axes, Axes, Array, Array, Array | None, float, str, str, str]] = [
+            (
+                axes[0],
+                axes[1],
+                curve.voltage,
+                curve.simulated_voltage,
+                curve.voltage_band,
+                0.0,
+                "Voltage [V]",
+                "Residual\n[mV]",
+                "mV",
+            )
         ]
         if rows == 4:
             panels.append(
@@ -69,13 +79,22 @@ def draw_curve(curve: FittedCurve) -> str:
                     axes[3],
                     curve.temperature,
                     curve.simulated_temperature,
+                    curve.temperature_band,
                     ZERO_CELSIUS,
                     "Temperature [°C]",
                     "Residual\n[K]",
                     "K",
                 )
             )
-        for upper, lower, measured, simulated, zero, title, below, unit in panels:
+        for upper, lower, measured, simulated, band, zero, title, below, unit in panels:
+            factor = 1e3 if unit == "mV" else 1.0
+            if band is not None:
+                low, high = band[:, kept]
+                upper.fill_between(
+                    time[kept], low - zero, high - zero, color=ORANGE, alpha=0.22, lw=0, label="90 % band"
+                )
+                ends = [factor * (simulated[kept] - end) for end in (high, low)]
+                lower.fill_between(time[kept], *ends, color=ORANGE, alpha=0.22, lw=0)
             left_out = np.where(curve.scored, np.nan, measured)
             if np.isfinite(left_out).any():
                 upper.plot(time[kept], left_out[kept] - zero, ".", color=GREY, markersize=2, label="left out")
@@ -89,7 +108,7 @@ def draw_curve(curve: FittedCurve) -> str:
             )
             upper.plot(time[kept], simulated[kept] - zero, color=ORANGE, linewidth=1.2, label="simulated")
             upper.set_ylabel(title)
-            error = np.where(curve.scored, simulated - measured, np.nan) * (1e3 if unit == "mV" else 1.0)
+            error = factor * np.where(curve.scored, simulated - measured, np.nan)
             lower.axhline(0.0, color=GREY, linewidth=0.7)
             lower.plot(time[kept], error[kept], color=RED, linewidth=1.0)
             lower.set_ylabel(below)

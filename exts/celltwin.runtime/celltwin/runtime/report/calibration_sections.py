@@ -21,6 +21,7 @@ __all__ = ["calibration_page"]
 
 MOST_CURVES = 10
 _ORDER = {"refused": 0, "flagged": 1, "passed": 2}
+_MEASURED = ("voltage", "temperature")
 _SMALL = 1e-3
 _STRONG = 0.85  # correlation from which a pair is listed
 
@@ -130,6 +131,7 @@ def _cards(evidence: CalibrationEvidence) -> list[dict[str, str]]:
 
 
 def _fit(evidence: CalibrationEvidence) -> Section:
+    bands = _bands(evidence)
     rows = tuple(
         (
             item["curve"],
@@ -138,6 +140,7 @@ def _fit(evidence: CalibrationEvidence) -> Section:
             _number(item["voltage_RMSE_V"], 1, 1e3),
             _number(item["temperature_MAPE_percent"], 3),
             _number(item["temperature_RMSE_K"], 2),
+            *(_number(bands.get(item["curve"], {}).get(f"{what}_coverage"), 0, 100.0) for what in _MEASURED if bands),
             str(item["rows"]),
             str(item["rows_not_reached"] or ""),
         )
@@ -150,6 +153,7 @@ def _fit(evidence: CalibrationEvidence) -> Section:
         "Voltage RMSE [mV]",
         "Temperature MAPE [% of K]",
         "Temperature RMSE [K]",
+        *(("Voltages in their band [%]", "Temperatures in theirs [%]") if bands else ()),
         "Rows",
         "Not reached",
     )
@@ -161,21 +165,50 @@ def _fit(evidence: CalibrationEvidence) -> Section:
     )
 
 
+def _bands(evidence: CalibrationEvidence) -> dict[str, dict[str, Any]]:
+    """Return coverage and width of each curve's bands, by name; empty where there are none."""
+    found = evidence.summary.get("prediction")
+    return {} if found is None else {item["curve"]: item for item in found["curves"]}
+
+
 def _curves(evidence: CalibrationEvidence) -> Section:
-    shown = evidence.curves[:MOST_CURVES]
+    shown, bands = evidence.curves[:MOST_CURVES], _bands(evidence)
     pictures = tuple(
         Picture(
-            f"{curve.name}, {'held out' if curve.held_out else 'fitted'}: residual is simulated less measured.",
+            f"{curve.name}, {'held out' if curve.held_out else 'fitted'}: residual is simulated less measured."
+            + _covered(bands.get(curve.name)),
             svg=draw_curve(curve),
         )
         for curve in shown
     )
-    texts = (
-        (f"The first {MOST_CURVES} of {len(evidence.curves)} curves are shown.",)
-        if len(evidence.curves) > MOST_CURVES
-        else ()
-    )
-    return Section("Curve by curve", texts=texts, pictures=pictures)
+    texts = []
+    if bands:
+        level = f"{100.0 * evidence.summary['prediction']['level']:.0f} %"
+        texts.append(
+            f"A {level} band should hold {level} of the measured values: for curves that were held out, whatever "
+            "parameters, errors of the model and the sensor leave open; for fitted ones, the errors that a fit leaves."
+        )
+    if len(evidence.curves) > MOST_CURVES:
+        texts.append(f"The first {MOST_CURVES} of {len(evidence.curves)} curves are shown.")
+    return Section("Curve by curve", texts=tuple(texts), pictures=pictures)
+
+
+def _covered(band: dict[str, Any] | None) -> str:
+    """Return in words how much of a curve lies within its bands."""
+    if band is None:
+        return ""
+    shares = [
+        f"{100.0 * band[f'{what}_coverage']:.0f} % of {what}s (± {factor * band[key]:.{digits}f} {unit})"
+        for what, key, factor, digits, unit in (
+            ("voltage", "voltage_half_width_V", 1e3, 0, "mV"),
+            ("temperature", "temperature_half_width_K", 1.0, 2, "K"),
+        )
+        if band[f"{what}_coverage"] is not None
+    ]
+    said = f" In the bands: {' and '.join(shares)}."
+    if band["ended_early"]:
+        said += f" {band['ended_early']} of {band['parameter_sets']} parameter sets end before the curve does."
+    return said
 
 
 def _checks(evidence: CalibrationEvidence) -> Section:

@@ -15,7 +15,7 @@ from .calibrated_set import calibrated_values
 from .cell_simulation import CellSimulation
 from .cell_simulation_equations import lumped_equations
 from .consistency import CalibrationAudit
-from .consistency_check import ConsistencyCheck, judge
+from .consistency_check import ConsistencyCheck, check_number
 
 if TYPE_CHECKING:
     from .calibrate import CalibrationResult
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["check_written_set"]
 
 _COOLING = ("Total heat transfer coefficient [W.m-2.K-1]", "Heat transfer growth [K-1]")
-_FLAGGED, _REFUSED = 1.0, 10.0  # root mean square difference [mV]
+_LIMITS = 1.0, 10.0  # root mean square difference, flagged and refused [mV]
 
 
 def check_written_set(
@@ -87,13 +87,12 @@ def check_written_set(
         if shared.size < 0.98 * course.time.size:
             difference = float("inf")
         checks.append(
-            ConsistencyCheck(
-                name="written set in PyBaMM",
-                curve=name,
-                outcome=judge(difference, _FLAGGED, _REFUSED),
-                value=difference,
-                limit=_FLAGGED,
+            check_number(
+                "written set in PyBaMM",
+                difference,
+                _LIMITS,
                 unit="mV",
+                curve=name,
                 message=f"the set read back by PyBaMM's BPX reader discharges within {difference:.2f} mV of the "
                 "calibrated model (root mean square)",
             )

@@ -12,7 +12,7 @@ from celltwin.core import SECONDS_PER_HOUR
 from ..measurements.cell_description import CellDescription
 from ..measurements.curve import MeasuredCurve
 from .consistency_capacity import RestingLimits
-from .consistency_check import CheckOutcome, ConsistencyCheck, judge
+from .consistency_check import CheckOutcome, ConsistencyCheck, check_number, judge
 from .consistency_course import CellCourse
 
 __all__ = ["BalanceLimits", "check_capacity", "check_course"]
@@ -92,11 +92,10 @@ def check_capacity(
             message=f"{limits.capacity:.3f} A.h between {description.upper_voltage:g} and "
             f"{description.lower_voltage:g} V at rest, {description.capacity:g} A.h described",
         ),
-        ConsistencyCheck(
-            name="capacity against the charge drawn",
-            outcome=judge(least, 2.0, 10.0),
-            value=least,
-            limit=2.0,
+        check_number(
+            "capacity against the charge drawn",
+            least,
+            (2.0, 10.0),
             unit="%",
             message=f"the longest discharge drew {drawn:.3f} A.h, the cell holds {limits.capacity:.3f} A.h at rest",
         ),
@@ -110,11 +109,10 @@ def check_capacity(
             f"with {low:g} to {usual:g}"
             + ("" if ratio > low else ": lithium would plate, so the electrodes' balance is wrong"),
         ),
-        ConsistencyCheck(
-            name="voltage limits at rest",
-            outcome=judge(short, *allowed.voltage),
-            value=short,
-            limit=allowed.voltage[0],
+        check_number(
+            "voltage limits at rest",
+            short,
+            allowed.voltage,
             unit="mV",
             message=f"the open-circuit voltage runs from {limits.highest_voltage:.3f} to {limits.lowest_voltage:.3f} V"
             + (
@@ -164,13 +162,12 @@ def _charge(curve: MeasuredCurve, course: CellCourse, allowed: BalanceLimits) ->
     side, worst = max(
         ((name, 100.0 * abs(amount - counted) / scale) for name, amount in moved.items()), key=lambda item: item[1]
     )
-    return ConsistencyCheck(
-        name="charge balance",
-        curve=curve.name,
-        outcome=judge(worst, *allowed.charge),
-        value=worst,
-        limit=allowed.charge[0],
+    return check_number(
+        "charge balance",
+        worst,
+        allowed.charge,
         unit="%",
+        curve=curve.name,
         message=f"{counted:.4f} A.h counted, {moved[side]:.4f} A.h moved in the {side} electrode"
         + (f"; the simulation {course.reason}" if course.reason else ""),
     )
@@ -179,13 +176,12 @@ def _charge(curve: MeasuredCurve, course: CellCourse, allowed: BalanceLimits) ->
 def _lithium(curve: MeasuredCurve, course: CellCourse, allowed: BalanceLimits) -> ConsistencyCheck:
     total = course.particle_lithium + course.electrolyte_lithium
     change = 100.0 * float(np.ptp(total) / total[0])
-    return ConsistencyCheck(
-        name="lithium inventory",
-        curve=curve.name,
-        outcome=judge(change, *allowed.lithium),
-        value=change,
-        limit=allowed.lithium[0],
+    return check_number(
+        "lithium inventory",
+        change,
+        allowed.lithium,
         unit="%",
+        curve=curve.name,
         message=f"lithium in particles and electrolyte changes by {change:.1e} % over the curve",
     )
 
@@ -206,22 +202,20 @@ def _energy(
     open_share = 100.0 * abs(made - given_off - stored) / flows
     mixing = 100.0 * abs(should - made) / size
     checks = [
-        ConsistencyCheck(
-            name="energy balance, heat against temperature",
-            curve=curve.name,
-            outcome=judge(open_share, *allowed.heat),
-            value=open_share,
-            limit=allowed.heat[0],
+        check_number(
+            "energy balance, heat against temperature",
+            open_share,
+            allowed.heat,
             unit="%",
+            curve=curve.name,
             message=f"{made:.0f} J made, {stored:.0f} J stored, {given_off:.0f} J given off",
         ),
-        ConsistencyCheck(
-            name="energy balance, heat against work",
-            curve=curve.name,
-            outcome=judge(mixing, *allowed.mixing),
-            value=mixing,
-            limit=allowed.mixing[0],
+        check_number(
+            "energy balance, heat against work",
+            mixing,
+            allowed.mixing,
             unit="%",
+            curve=curve.name,
             message=f"{made:.0f} J of heat for {float(np.trapezoid(irreversible, course.time)):.0f} J of irreversible "
             f"and {float(np.trapezoid(reversible, course.time)):.0f} J of entropic work; the rest lies in "
             "concentration gradients (heat of mixing), which the equations "
@@ -237,13 +231,12 @@ def _energy(
         apart = max(abs(from_voltage - from_temperature) - doubt, 0.0)
         share = 100.0 * apart / max(abs(from_voltage), abs(from_temperature), 1e-9)
         checks.append(
-            ConsistencyCheck(
-                name="energy balance, measured",
-                curve=curve.name,
-                outcome=judge(share, *allowed.measured_heat),
-                value=share,
-                limit=allowed.measured_heat[0],
+            check_number(
+                "energy balance, measured",
+                share,
+                allowed.measured_heat,
                 unit="%",
+                curve=curve.name,
                 message=f"the measured voltage means {from_voltage:.0f} J of heat, the measured temperature "
                 f"{from_temperature:.0f} J, give or take {doubt:.0f} J",
             )

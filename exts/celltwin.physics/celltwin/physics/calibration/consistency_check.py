@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-__all__ = ["CheckOutcome", "ConsistencyCheck", "join_checks", "judge", "worst_outcome"]
+__all__ = ["CheckOutcome", "ConsistencyCheck", "check_number", "join_checks", "judge", "worst_outcome"]
 
 
 class CheckOutcome(StrEnum):
@@ -54,6 +54,33 @@ def judge(value: float, flagged: float, refused: float) -> CheckOutcome:
     if value <= flagged:
         return CheckOutcome.PASSED
     return CheckOutcome.FLAGGED if value <= refused else CheckOutcome.REFUSED
+
+
+def check_number(
+    name: str, value: float, limits: tuple[float, float], *, unit: str, message: str, curve: str = ""
+) -> ConsistencyCheck:
+    """Return the check of a number that should be small; one below zero passes.
+
+    Parameters
+    ----------
+    name : str
+        What was looked at.
+    value : float
+        The number [unit].
+    limits : tuple of float
+        Beyond them it is flagged and refused [unit].
+    unit, message, curve : str
+        As in :class:`ConsistencyCheck`.
+    """
+    return ConsistencyCheck(
+        name=name,
+        curve=curve,
+        outcome=judge(value, *limits),
+        value=value,
+        limit=limits[0],
+        unit=unit,
+        message=message,
+    )
 
 
 def worst_outcome(checks: Iterable[ConsistencyCheck]) -> CheckOutcome:

@@ -10,6 +10,8 @@ import pytest
 
 from celltwin.core import Kind, Level, ModelError, PackState, Reading, load_pack
 from celltwin.physics import SimulatedPlant
+from celltwin.physics.calibration.cell_population import fit_population
+from celltwin.physics.calibration.cell_population_distribution import CellPopulationDistribution
 from celltwin.physics.calibration.online_recalibration import (
     OnlineRecalibration,
     RecalibrationOptions,
@@ -90,6 +92,20 @@ def test_known_capacities_resistances_and_diffusivities_are_found_and_promoted(l
     assert np.all(result.error_after < result.error_before)
     assert np.all(result.misfit < 4e-3)
     assert "made up" in result.state.provenance
+
+
+def test_groups_of_a_running_pack_become_a_distribution_about_its_parameter_set(learned):
+    recalibration, result = learned
+    population = fit_population(result.evidence, widths=recalibration.options.widths, trust=2.0)
+
+    distribution = CellPopulationDistribution.of_population(
+        population, cell="made up", resistance=recalibration.resistance, shifts=()
+    )
+
+    assert distribution.names == ("capacity_scale", "resistance", "diffusivity_scale")
+    assert distribution.median[0] == pytest.approx(np.exp(TRUTH[:, 0].mean()), abs=0.01)
+    assert distribution.median[1] == pytest.approx(RESISTANCE * np.exp(TRUTH[:, 1].mean()), rel=0.05)
+    assert distribution.deviations[0] == pytest.approx(TRUTH[:, 0].std(ddof=1), rel=0.4)
 
 
 def test_the_weak_group_is_named_with_its_loss(learned):

@@ -25,10 +25,13 @@ class BranchLaws:
         bit less.
     draw_tangent : function
         Writes source, inner resistance and conductance of a branch from a voltage, its slope and their current.
+    heat_within : function
+        Heat of a cell, with that of its internal short and of its connection, from what its reactions release.
     """
 
     exhausted: Any
     draw_tangent: Any
+    heat_within: Any
 
 
 @lru_cache(maxsize=16)
@@ -69,4 +72,20 @@ def make_branch_laws(lanes: Lanes) -> BranchLaws:
         inner[bundle] = inner_resistance
         conductance[bundle] = wp.cw_div(connected, inner_resistance + connection)
 
-    return BranchLaws(exhausted=exhausted, draw_tangent=draw_tangent)
+    @wp.func
+    def heat_within(
+        released: vector,
+        current: vector,
+        volts: vector,
+        internal_short: vector,
+        branch_current: vector,
+        connection: vector,
+    ):
+        return (
+            released
+            - wp.cw_mul(current, volts)
+            + wp.cw_mul(wp.cw_mul(volts, volts), internal_short)
+            + wp.cw_mul(wp.cw_mul(branch_current, branch_current), connection)
+        )
+
+    return BranchLaws(exhausted=exhausted, draw_tangent=draw_tangent, heat_within=heat_within)

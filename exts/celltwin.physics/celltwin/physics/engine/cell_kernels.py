@@ -62,12 +62,12 @@ def make_cell_kernels(
     faraday = real(FARADAY)
     least_shape = real(_LEAST_SHAPE)
     laws = make_cell_laws(lanes, choices)
-    warmth, temperature_factor, coefficient = laws.warmth, laws.temperature_factor, laws.coefficient
+    warmth, temperature_factor, coefficients = laws.warmth, laws.temperature_factor, laws.coefficients
     polynomial, property_at, potential = laws.polynomial, laws.property_at, laws.potential
     exchange_n, inverse_sinh, kinetic_power = laws.exchange_negative, laws.inverse_sinh, laws.kinetic_power
     diffusivity_n, diffusivity_p = laws.diffusivity_negative, laws.diffusivity_positive
     transference, draw_tangent = laws.transference, laws.draw_tangent
-    released, chemical_power = laws.released, laws.chemical_power
+    released, chemical_power, heat_within = laws.released, laws.chemical_power, laws.heat_within
     cell = make_single_particle_laws(lanes, laws, n_salt=n_salt)
     voltage_tangent, salt_shape = cell.voltage_tangent, cell.salt_shape
     mean_salt, weighted_salt = cell.mean_salt, cell.weighted_salt
@@ -187,14 +187,7 @@ def make_cell_kernels(
         linear[3, b] = upper_positive[last, b] + edge_p
 
         # electrolyte: one matrix, two right sides: without current, and for each ampere
-        d0 = coefficient(shared.electrolyte_diffusivity, 0, theta)
-        d1 = coefficient(shared.electrolyte_diffusivity, 1, theta)
-        d2 = coefficient(shared.electrolyte_diffusivity, 2, theta)
-        d3 = coefficient(shared.electrolyte_diffusivity, 3, theta)
-        d4 = coefficient(shared.electrolyte_diffusivity, 4, theta)
-        d5 = coefficient(shared.electrolyte_diffusivity, 5, theta)
-        d6 = coefficient(shared.electrolyte_diffusivity, 6, theta)
-        d7 = coefficient(shared.electrolyte_diffusivity, 7, theta)
+        d0, d1, d2, d3, d4, d5, d6, d7 = coefficients(shared.electrolyte_diffusivity, theta)
         per_ampere = inverse_area * (step / (faraday * shared.salt_reference))
         for k in range(n_salt - 1):
             between = (salt[k, b] + salt[k + 1, b]) * half
@@ -374,18 +367,12 @@ def make_cell_kernels(
         power = chemical_power(
             shared, step, side, at_surfaces, enthalpy_n, released_n, released_p, linear[12, b], linear[13, b]
         )
-        warm = (
-            power
-            - wp.cw_mul(amperes, volts)
-            + wp.cw_mul(wp.cw_mul(volts, volts), internal_short[b])
-            + wp.cw_mul(wp.cw_mul(branch_current[b], branch_current[b]), connection[b])
-        )
         surface_negative[b] = s_n
         surface_positive[b] = s_p
         mean_negative[b] = total_n
         mean_positive[b] = total_p
         potential_negative[b] = u_n + eta_n
         soc[b] = (total_n - vector(shared.empty_negative)) * (one / (shared.full_negative - shared.empty_negative))
-        heat[b] = warm
+        heat[b] = heat_within(power, amperes, volts, internal_short[b], branch_current[b], connection[b])
 
     return CellKernels(prepare=prepare, linearise=linearise, finish=finish)

@@ -53,7 +53,7 @@ class CellLaws:
 
     warmth: Any
     temperature_factor: Any
-    coefficient: Any
+    coefficients: Any
     polynomial: Any
     property_at: Any
     potential: Any
@@ -70,6 +70,7 @@ class CellLaws:
     released: Any
     chemical_power: Any
     draw_tangent: Any
+    heat_within: Any
 
 
 @lru_cache(maxsize=1)
@@ -159,6 +160,19 @@ def make_cell_laws(lanes: Lanes, choices: CellLawChoices) -> CellLaws:
         return wp.cw_mul(inner, theta) + vector(table[row, 0])
 
     @wp.func
+    def coefficients(table: wp.array2d(dtype=real), theta: vector):
+        # of the powers of salt, at a temperature
+        c0 = coefficient(table, 0, theta)
+        c1 = coefficient(table, 1, theta)
+        c2 = coefficient(table, 2, theta)
+        c3 = coefficient(table, 3, theta)
+        c4 = coefficient(table, 4, theta)
+        c5 = coefficient(table, 5, theta)
+        c6 = coefficient(table, 6, theta)
+        c7 = coefficient(table, 7, theta)
+        return c0, c1, c2, c3, c4, c5, c6, c7
+
+    @wp.func
     def polynomial(
         c0: vector, c1: vector, c2: vector, c3: vector, c4: vector, c5: vector, c6: vector, c7: vector, x: vector
     ):
@@ -172,17 +186,8 @@ def make_cell_laws(lanes: Lanes, choices: CellLawChoices) -> CellLaws:
 
     @wp.func
     def property_at(table: wp.array2d(dtype=real), salt: vector, theta: vector):
-        return polynomial(
-            coefficient(table, 0, theta),
-            coefficient(table, 1, theta),
-            coefficient(table, 2, theta),
-            coefficient(table, 3, theta),
-            coefficient(table, 4, theta),
-            coefficient(table, 5, theta),
-            coefficient(table, 6, theta),
-            coefficient(table, 7, theta),
-            salt - vector(one),
-        )
+        c0, c1, c2, c3, c4, c5, c6, c7 = coefficients(table, theta)
+        return polynomial(c0, c1, c2, c3, c4, c5, c6, c7, salt - vector(one))
 
     @wp.func
     def potential(table: wp.array2d(dtype=real), stoichiometry: vector, warming: vector):
@@ -368,7 +373,7 @@ def make_cell_laws(lanes: Lanes, choices: CellLawChoices) -> CellLaws:
     return CellLaws(
         warmth=warmth,
         temperature_factor=temperature_factor,
-        coefficient=coefficient,
+        coefficients=coefficients,
         polynomial=polynomial,
         property_at=property_at,
         potential=potential,
@@ -385,4 +390,5 @@ def make_cell_laws(lanes: Lanes, choices: CellLawChoices) -> CellLaws:
         released=released,
         chemical_power=chemical_power,
         draw_tangent=branch.draw_tangent,
+        heat_within=branch.heat_within,
     )

@@ -57,9 +57,9 @@ def make_porous_kernels(lanes: Lanes, choices: CellLawChoices, *, shells: int) -
     thermal_voltage = real(GAS_CONSTANT / FARADAY)
     faraday = real(FARADAY)
     laws = make_cell_laws(lanes, choices)
-    warmth, temperature_factor, coefficient = laws.warmth, laws.temperature_factor, laws.coefficient
+    warmth, temperature_factor, coefficients = laws.warmth, laws.temperature_factor, laws.coefficients
     polynomial, property_at = laws.polynomial, laws.property_at
-    transference, chemical_power = laws.transference, laws.chemical_power
+    transference, chemical_power, heat_within = laws.transference, laws.chemical_power, laws.heat_within
     porous_laws = make_porous_laws(lanes, laws, shells=shells)
     eliminate, settle = porous_laws.eliminate_particles, porous_laws.settle_electrode
 
@@ -157,22 +157,8 @@ def make_porous_kernels(lanes: Lanes, choices: CellLawChoices, *, shells: int) -
             still_positive,
             slope_positive,
         )
-        d0 = coefficient(shared.electrolyte_diffusivity, 0, theta)
-        d1 = coefficient(shared.electrolyte_diffusivity, 1, theta)
-        d2 = coefficient(shared.electrolyte_diffusivity, 2, theta)
-        d3 = coefficient(shared.electrolyte_diffusivity, 3, theta)
-        d4 = coefficient(shared.electrolyte_diffusivity, 4, theta)
-        d5 = coefficient(shared.electrolyte_diffusivity, 5, theta)
-        d6 = coefficient(shared.electrolyte_diffusivity, 6, theta)
-        d7 = coefficient(shared.electrolyte_diffusivity, 7, theta)
-        k0 = coefficient(shared.electrolyte_conductivity, 0, theta)
-        k1 = coefficient(shared.electrolyte_conductivity, 1, theta)
-        k2 = coefficient(shared.electrolyte_conductivity, 2, theta)
-        k3 = coefficient(shared.electrolyte_conductivity, 3, theta)
-        k4 = coefficient(shared.electrolyte_conductivity, 4, theta)
-        k5 = coefficient(shared.electrolyte_conductivity, 5, theta)
-        k6 = coefficient(shared.electrolyte_conductivity, 6, theta)
-        k7 = coefficient(shared.electrolyte_conductivity, 7, theta)
+        d0, d1, d2, d3, d4, d5, d6, d7 = coefficients(shared.electrolyte_diffusivity, theta)
+        k0, k1, k2, k3, k4, k5, k6, k7 = coefficients(shared.electrolyte_conductivity, theta)
         solid_n = wp.cw_div(inverse_area, temperature_factor(shared.temperature_factors, 4, theta))
         solid_p = wp.cw_div(inverse_area, temperature_factor(shared.temperature_factors, 5, theta))
         per_ampere = inverse_area * (step / (faraday * shared.salt_reference))
@@ -327,12 +313,7 @@ def make_porous_kernels(lanes: Lanes, choices: CellLawChoices, *, shells: int) -
         mean_positive[b] = mean_p
         potential_negative[b] = phi_n
         soc[b] = (mean_n - vector(shared.empty_negative)) * (one / (shared.full_negative - shared.empty_negative))
-        heat[b] = (
-            power
-            - wp.cw_mul(amperes, volts)
-            + wp.cw_mul(wp.cw_mul(volts, volts), internal_short[b])
-            + wp.cw_mul(wp.cw_mul(branch_current[b], branch_current[b]), connection[b])
-        )
+        heat[b] = heat_within(power, amperes, volts, internal_short[b], branch_current[b], connection[b])
 
     newton = make_newton_kernel(lanes, laws, porous_laws)
     return PorousElectrodeKernels(prepare=prepare, linearise=newton, finish=finish)

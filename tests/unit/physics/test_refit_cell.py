@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -32,7 +34,20 @@ def shared() -> SharedCell:
     return SharedCell(base=base, values=values, model="SPM", fine_mesh=False)
 
 
-def _measure(shared: SharedCell, amounts: dict[str, float], cell: str, seed: int, names=("1C", "2C")) -> MeasuredSet:
+@pytest.fixture(scope="module")
+def measure(shared) -> Callable[..., MeasuredSet]:
+    """Return a function that measures a cell that differs from the shared one, all with the same model."""
+    return partial(_measure, shared, shared.cell_model("coarse"))
+
+
+def _measure(
+    shared: SharedCell,
+    model: CellModel,
+    amounts: dict[str, float],
+    cell: str,
+    seed: int,
+    names: tuple[str, ...] = ("1C", "2C"),
+) -> MeasuredSet:
     values = {LEAD_RESISTANCE: 0.0, **shared.values}
     for item in CELL_TO_CELL:
         values |= item.moved(values, amounts.get(item.name, 0.0)) if item.name in amounts else {}
@@ -53,7 +68,7 @@ def _measure(shared: SharedCell, amounts: dict[str, float], cell: str, seed: int
             temperature_noise=0.02,
             source=CurveSource(path=f"{cell}_{name}.csv", sha256=name, rows=time.size),
         )
-        found = simulate_curve(shared.cell_model("coarse"), curve, values)
+        found = simulate_curve(model, curve, values)
         assert found.complete
         noise = random.standard_normal((2, time.size))
         curves.append(
@@ -62,8 +77,8 @@ def _measure(shared: SharedCell, amounts: dict[str, float], cell: str, seed: int
     return MeasuredSet(cell=cell, curves=tuple(curves), nominal_capacity=5.0)
 
 
-def test_a_known_difference_is_found_from_one_curve_and_predicts_the_other(shared):
-    sister = _measure(shared, TRUE, "sister", seed=1)
+def test_a_known_difference_is_found_from_one_curve_and_predicts_the_other(shared, measure):
+    sister = measure(TRUE, "sister", seed=1)
 
     refit = refit_cell(shared, sister, RefitOptions(curves=("1C",), prior=PRIOR))
 
@@ -79,8 +94,8 @@ def test_a_known_difference_is_found_from_one_curve_and_predicts_the_other(share
     assert refit.at_bounds == ()
 
 
-def test_the_shared_cell_itself_stays_where_it_is(shared):
-    own = _measure(shared, {}, "same", seed=2, names=("1C",))
+def test_the_shared_cell_itself_stays_where_it_is(shared, measure):
+    own = measure({}, "same", seed=2, names=("1C",))
 
     refit = refit_cell(shared, own, RefitOptions(prior=PRIOR))
 
@@ -88,7 +103,7 @@ def test_the_shared_cell_itself_stays_where_it_is(shared):
     assert refit.surprising == ()
 
 
-def test_an_error_that_the_model_has_on_the_shared_cell_is_not_taken_for_a_difference(shared):
+def test_an_error_that_the_model_has_on_the_shared_cell_is_not_taken_for_a_difference(shared, measure):
     def bent(measured: MeasuredSet) -> MeasuredSet:
         curves = [
             replace(curve, voltage=curve.voltage + 0.02 * np.sin(6.0 * curve.time / curve.time[-1]))
@@ -96,8 +111,8 @@ def test_an_error_that_the_model_has_on_the_shared_cell_is_not_taken_for_a_diffe
         ]
         return replace(measured, curves=tuple(curves))
 
-    own = bent(_measure(shared, {}, "own", seed=3, names=("1C",)))
-    sister = bent(_measure(shared, TRUE, "sister", seed=4, names=("1C",)))
+    own = bent(measure({}, "own", seed=3, names=("1C",)))
+    sister = bent(measure(TRUE, "sister", seed=4, names=("1C",)))
     options = RefitOptions(prior=PRIOR)
     truth = np.array([TRUE[name] for name in NAMES])
 
@@ -108,8 +123,8 @@ def test_an_error_that_the_model_has_on_the_shared_cell_is_not_taken_for_a_diffe
     assert distance[1] < 0.3 * distance[0]
 
 
-def test_without_temperatures_nothing_thermal_is_fitted_and_the_prior_speaks_for_what_is_not_seen(shared):
-    sister = _measure(shared, TRUE, "sister", seed=5, names=("1C",))
+def test_without_temperatures_nothing_thermal_is_fitted_and_the_prior_speaks_for_what_is_not_seen(shared, measure):
+    sister = measure(TRUE, "sister", seed=5, names=("1C",))
     bare = replace(sister, curves=tuple(replace(curve, temperature=None) for curve in sister.curves))
 
     refit = refit_cell(shared, bare, RefitOptions(prior=None, budget=60))
@@ -118,18 +133,18 @@ def test_without_temperatures_nothing_thermal_is_fitted_and_the_prior_speaks_for
     assert "resistance" in refit.undetermined  # one rate alone does not tell it from kinetics
 
 
-def test_cells_far_from_the_shared_one_are_named_surprising(shared):
-    far = _measure(shared, {"capacity": 0.10}, "far", seed=6, names=("1C",))
+def test_cells_far_from_the_shared_one_are_named_surprising(shared, measure):
+    far = measure({"capacity": 0.10}, "far", seed=6, names=("1C",))
 
     refit = refit_cell(shared, far, RefitOptions(prior=PRIOR))
 
     assert "capacity" in refit.surprising
 
 
-def test_refits_of_several_cells_give_the_spread_of_capacity(shared):
+def test_refits_of_several_cells_give_the_spread_of_capacity(shared, measure):
     amounts = (-0.02, 0.0, 0.02)
     prior = cell_prior(("capacity",), capacity=5.0)
-    cells = [_measure(shared, {"capacity": at}, f"C{n}", seed=10 + n, names=("1C",)) for n, at in enumerate(amounts)]
+    cells = [measure({"capacity": at}, f"C{n}", seed=10 + n, names=("1C",)) for n, at in enumerate(amounts)]
 
     evidence = [refit_cell(shared, cell, RefitOptions(prior=prior, score=())).evidence for cell in cells]
     population = fit_population(evidence, widths=prior.widths, trust=0.0)

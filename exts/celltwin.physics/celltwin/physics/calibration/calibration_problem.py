@@ -16,7 +16,7 @@ from .parameter_space import ParameterSpace
 
 __all__ = ["CalibrationProblem", "CostOptions", "ResidualBlock", "choose_rows"]
 
-SHORTFALL = 300.0  # what the residual of a row that was not reached grows by over the length of the curve
+SHORTFALL = 1000.0  # what the residual of a row that was not reached grows by over the length of the curve
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -197,7 +197,7 @@ def test_the_same_seed_gives_the_same_samples(fit):
 
 
 def test_a_stopped_posterior_is_of_the_linear_model_and_says_so(fit):
-    options = PosteriorOptions(draws=500, leave_out=False)
+    options = PosteriorOptions(draws=20, leave_out=False)
 
     found = posterior_at(*fit, options, progress=lambda step: "perturbed" not in step.stage)
 

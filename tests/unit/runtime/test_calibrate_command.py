@@ -146,7 +146,7 @@ def test_the_report_says_the_doubts_first_and_shows_every_curve(finished):
     assert "made up, 2026" in page
     assert "A 90 % band should hold 90 % of the measured values" in page
     assert page.count("90 % band</text>") == 4  # voltage and temperature of two curves
-    assert "Voltages in their band [%]" in page
+    assert "Voltage in band [%]" in page
 
 
 def test_the_report_can_be_written_again(finished):

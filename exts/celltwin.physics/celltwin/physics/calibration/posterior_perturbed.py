@@ -18,7 +18,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -44,12 +44,15 @@ from .posterior_refit import (
     LinearDepartures,
     Linearisation,
     RefitTask,
+    cost_at,
     refit_many,
 )
 
 __all__ = ["FitResponse", "PerturbedFits", "discrepancy_of_fit", "perturb_fits", "reach_the_end", "with_share_left"]
 
 LEAST_LEFT = 0.1  # share of the errors' variance that a fit is never taken to leave less of
+ENOUGH = 0.05  # fall of the cost below which a perturbed fit ends, beside what a standard deviation makes
+LINEAR_STEPS = 8
 MOST_ROUNDS = 3  # of draws, until enough of them reach the end of the fitted curves
 
 
@@ -67,12 +70,15 @@ class FitResponse:
         Of the fitted position for priors' middles as far off as the priors allow.
     slopes : ndarray of shape (n, d)
         Derivative of the departures.
+    curvature : ndarray of shape (d, d)
+        Second derivative of the cost.
     """
 
     response: Array
     prior_response: Array
     prior_covariance: Array
     slopes: Array
+    curvature: Array
 
     @classmethod
     def of(
@@ -93,10 +99,11 @@ class FitResponse:
         """
         steep = departures.steepness(linear.departures)[:, np.newaxis]
         weighted = CostWeights(departures.problem).apply(linear.jacobian, without)
-        inverse = np.linalg.inv(weighted.T @ weighted + prior.proper_precision)
+        curvature = weighted.T @ weighted + prior.proper_precision
+        inverse = np.linalg.inv(curvature)
         response = inverse @ CostWeights(departures.problem).apply(weighted / steep, without).T
         proper = inverse @ prior.proper_precision @ inverse
-        return cls(response, inverse @ prior.precision, proper, linear.jacobian * steep)
+        return cls(response, inverse @ prior.precision, proper, linear.jacobian * steep, curvature)
 
     def covariance(self, departures: Departures, discrepancy: Mapping[str, Discrepancy]) -> Array:
         """Return the covariance of the fitted position about the true one, shape (d, d)."""
@@ -188,7 +195,9 @@ def perturb_fits(
 ) -> PerturbedFits:
     """Fit perturbed curves about perturbed priors.
 
-    The cell did deliver the measured charge: simulated fits that end a fitted curve early are drawn again.
+    Every fit is made in the linear model first. In the simulated one it goes on from there, or from the calibrated
+    position where simulations find that better. The cell did deliver the measured charge: simulated fits that end a
+    fitted curve early are drawn again.
 
     Parameters
     ----------
@@ -209,9 +218,13 @@ def perturb_fits(
     random : numpy.random.Generator
         Of the perturbations.
     """
-    evaluator = departures if simulated else LinearDepartures(departures, linear)
+    straight = LinearDepartures(departures, linear)
     weights = CostWeights(departures.problem)
     response = FitResponse.of(departures, prior, linear)
+    # The rise of the cost by one standard deviation of one parameter: far below 1/2 where the cost trusts data less
+    # than they deserve, far above where it trusts them more.
+    rise = 0.5 * float(np.sum(response.curvature * response.covariance(departures, discrepancy))) / linear.position.size
+    enough = ENOUGH * rise
     held = np.zeros(linear.position.size, dtype=bool)
     kept, tried, size = np.empty((0, held.size)), 0, count
     for _ in range(MOST_ROUNDS):
@@ -220,10 +233,14 @@ def perturb_fits(
             RefitTask(linear.position, held, errors=error, middle=middle)
             for error, middle in zip(errors, middles, strict=True)
         ]
-        fits = refit_many(evaluator, weights, prior, linear.jacobian, tasks, steps=steps)
-        positions = np.array([refit.position for refit in fits])
+        linear_steps = LINEAR_STEPS if simulated else steps
+        expected = refit_many(straight, weights, prior, linear.jacobian, tasks, steps=linear_steps, enough=enough)
+        positions = np.array([refit.position for refit in expected])
         if not simulated:
             return PerturbedFits(positions, float("nan"))
+        tasks, begun = _starts(departures, weights, prior, linear, tasks, positions, rise)
+        fits = refit_many(departures, weights, prior, linear.jacobian, tasks, steps=steps, enough=enough, begun=begun)
+        positions = np.array([refit.position for refit in fits])
         if departures.stopped:
             break
         delivering = reach_the_end(departures.problem, positions)
@@ -232,6 +249,30 @@ def perturb_fits(
             break
         size = max(count - len(kept), 4)
     return PerturbedFits(kept[:count], len(kept) / max(tried, 1))
+
+
+def _starts(
+    departures: Departures,
+    weights: CostWeights,
+    prior: ParameterPrior,
+    linear: Linearisation,
+    tasks: Sequence[RefitTask],
+    expected: Array,
+    rise: float,
+) -> tuple[list[RefitTask], Array]:
+    """Return tasks that start where the linear model ends, or not moved where that is cheaper by more than a rise.
+
+    Costs that differ by less are not told apart: the solver's own error is of that size where noise is small.
+    """
+    simulated = departures.evaluate(expected)
+    chosen, begun = [], []
+    for task, position, found in zip(tasks, expected, simulated, strict=True):
+        moved = cost_at(departures, weights, prior, task, position, found)
+        still = cost_at(departures, weights, prior, task, task.start, linear.departures)
+        takes = moved < still + rise
+        chosen.append(replace(task, start=position) if takes else task)
+        begun.append(found if takes else linear.departures)
+    return chosen, np.array(begun)
 
 
 def _perturbations(

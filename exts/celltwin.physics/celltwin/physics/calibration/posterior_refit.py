@@ -24,6 +24,7 @@ __all__ = [
     "Refit",
     "RefitTask",
     "Weights",
+    "cost_at",
     "linearise",
     "refit_many",
 ]
@@ -31,7 +32,6 @@ __all__ = [
 DIFFERENCE = 4e-3  # step of the finite differences in the unit cube
 LONGEST = 0.25  # longest move of one parameter in one step
 ENOUGH = 0.02  # fall of the cost below which a refit ends
-ENOUGH_SHARE = 1e-3  # the same as a share of the cost
 BATCH = 16  # candidates between two reports
 
 
@@ -281,6 +281,8 @@ def refit_many(
     tasks: Sequence[RefitTask],
     *,
     steps: int = 6,
+    enough: float = ENOUGH,
+    begun: Array | None = None,
 ) -> list[Refit]:
     """Refit by damped steps of Gauss and Newton, all tasks in step, so that each step is one batch of simulations.
 
@@ -300,12 +302,17 @@ def refit_many(
         What is refitted.
     steps : int
         At most so many steps.
+    enough : float
+        Fall of the cost below which a refit ends.
+    begun : ndarray of shape (n_tasks, n), optional
+        Departures at the starts from what was measured, where they are known already.
     """
     root = prior.root
     starts = np.clip(np.array([task.start for task in tasks]), 0.0, 1.0)
     state = []
-    different, which = np.unique(starts, axis=0, return_inverse=True)
-    begun = departures.evaluate(different)[which.reshape(-1)]
+    if begun is None:
+        different, which = np.unique(starts, axis=0, return_inverse=True)
+        begun = departures.evaluate(different)[which.reshape(-1)]
     for task, start, found in zip(tasks, starts, begun, strict=True):
         away = _from_task(departures, found, task)
         slopes = jacobian * (departures.steepness(found) / departures.steepness(away))[:, np.newaxis]
@@ -316,13 +323,23 @@ def refit_many(
             break
         tried = np.array([descent.propose() for descent in active])
         for descent, position, found in zip(active, tried, departures.evaluate(tried), strict=True):
-            descent.judge(position, _from_task(departures, found, descent.task))
+            descent.judge(position, _from_task(departures, found, descent.task), enough)
     return [Refit(descent.position, descent.cost, descent.found, descent.jacobian) for descent in state]
 
 
 def _from_task(departures: Evaluator, found: Array, task: RefitTask) -> Array:
     """Return departures from what the task fits."""
     return found if task.errors is None else departures.softened(departures.plain(found) - task.errors)
+
+
+def cost_at(
+    departures: Evaluator, weights: Weights, prior: ParameterPrior, task: RefitTask, position: Array, found: Array
+) -> float:
+    """Return the cost of a task at a position, from the departures there from what was measured."""
+    away = weights.apply(_from_task(departures, found, task), task.without)
+    middle = prior.mean if task.middle is None else task.middle
+    pulled = prior.root @ (position - middle) if task.prior else np.zeros(0)
+    return 0.5 * float(away @ away + pulled @ pulled)
 
 
 class _Descent:
@@ -369,7 +386,7 @@ class _Descent:
         position[free] = np.clip(at + move, 0.0, 1.0)
         return position
 
-    def judge(self, position: Array, found: Array) -> None:
+    def judge(self, position: Array, found: Array, enough: float) -> None:
         """Take the step if it lowers the cost; learn from it either way."""
         cost, move = self._cost(position, found), position - self.position
         length = float(move @ move)
@@ -378,7 +395,7 @@ class _Descent:
             change = found - self.found - self.jacobian @ move
             self.jacobian = self.jacobian + np.outer(change, move) / length
         if cost < self.cost:
-            self.done = self.cost - cost < max(ENOUGH, ENOUGH_SHARE * cost)
+            self.done = self.cost - cost < enough
             self.position, self.found, self.cost = position, found, cost
             self.damping = max(self.damping / 5.0, 1e-9)
             return

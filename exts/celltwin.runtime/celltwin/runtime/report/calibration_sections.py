@@ -153,7 +153,7 @@ def _fit(evidence: CalibrationEvidence) -> Section:
         "Voltage RMSE [mV]",
         "Temperature MAPE [% of K]",
         "Temperature RMSE [K]",
-        *(("Voltages in their band [%]", "Temperatures in theirs [%]") if bands else ()),
+        *(("Voltage in band [%]", "Temperature in band [%]") if bands else ()),
         "Rows",
         "Not reached",
     )

@@ -278,12 +278,12 @@ def test_a_set_without_a_row_to_score_is_refused():
         require_usable(check_measured_set(measured(nothing), CELL))
 
 
-def test_require_usable_names_file_and_remedy_and_how_many_more():
+def test_require_usable_names_the_file_and_every_fault():
     curves = [replace(discharge(rate), current=-discharge(rate).current) for rate in (0.5, 1.0)]
     hot = discharge(2.0)
     hot = replace(hot, temperature=np.full(hot.time.size, 571.0))
 
-    with pytest.raises(MeasurementError, match="and 1 more") as caught:
+    with pytest.raises(MeasurementError, match=r"rises where .*; and curve 2C has temperatures") as caught:
         require_usable(check_measured_set(measured(*curves, hot), CELL))
     assert "0.5C.csv" in str(caught.value)
     require_usable(())

@@ -168,7 +168,7 @@ def test_estimated_mass_of_an_18650_is_that_of_a_real_one(chemistry: str):
         ("capacity = 0.0", "capacity = 0 A.h must be greater than 0"),
         ('capacity = "3 V"', "cannot be converted to 'A.h'"),
         ("lower_voltage = 4.5", r"lower_voltage = 4.5 V must be below cell.upper_voltage = 4.2 V"),
-        ("chemstry = 1", "unknown key chemstry"),
+        ("chemstry = 1", r"unknown key cell.chemstry"),
     ],
 )
 def test_a_wrong_line_of_a_description_is_named(tmp_path, line: str, message: str):

@@ -254,9 +254,13 @@ def _options(settings: CalibrationSettings, description: CellDescription, measur
     ]
     fitted = tuple(name for name in curves if name not in held)
     if not fitted:
+        there = ", ".join(f"{curve.name} ({curve.kind})" for curve in measured.curves)
         raise SettingsError(
-            f"no discharge of C/4 or faster is left to fit; there are {', '.join(measured.names) or 'none'}",
-            remedy="Hold out fewer curves, or measure a discharge at C/2 or faster",
+            f"no discharge of C/4 or faster is left to fit; there are {there or 'no curves'}",
+            remedy="Hold out fewer curves"
+            if curves
+            else "Give a discharge at constant current of C/2 or faster, from full to the lower cut-off: pulses, drive "
+            "cycles, charges and rests are read and checked, and not fitted",
         )
     return CalibrationOptions(
         model=settings.model,

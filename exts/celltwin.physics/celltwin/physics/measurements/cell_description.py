@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,7 +104,7 @@ class CellDescription:
     """
 
     name: str = spec_field("Name of the cell.")
-    chemistry: str = spec_field("Positive and negative electrode.", choices=tuple(CELL_CHEMISTRIES))
+    chemistry: str = spec_field("Positive and negative electrode, such as NMC-graphite.")
     format: str = spec_field("Shape of the cell.", choices=(*CYLINDRICAL_FORMATS, "cylindrical", "pouch", "prismatic"))
     capacity: float = spec_field("Nominal capacity.", unit="A.h", above=0.0)
     lower_voltage: float = spec_field("Discharge cut-off voltage.", unit="V", at_least=0.0, default=0.0)
@@ -115,6 +116,12 @@ class CellDescription:
 
     def __post_init__(self) -> None:
         """Check the fields alone and against each other, and fill in what the chemistry usually has."""
+        if self.chemistry not in CELL_CHEMISTRIES:
+            raise SpecError(
+                f"cell.chemistry = {self.chemistry!r} is not one of {', '.join(CELL_CHEMISTRIES)}",
+                remedy=f"{_likely_chemistry(self.chemistry)}; of a blend, such as LMO-NCA, write the electrode that "
+                "most of it is and expect a poorer fit, or begin with a parameter set of your own (--base-set)",
+            )
         check_fields(self, "cell")
         window = CELL_CHEMISTRIES[self.chemistry]
         if self.lower_voltage == 0.0:
@@ -169,6 +176,15 @@ class CellDescription:
         return self.mass or self.volume * self.window.density
 
 
+def _likely_chemistry(text: str) -> str:
+    """Return what to write in place of an unknown chemistry."""
+    parts = {part for part in re.split(r"[^a-z0-9]+", text.casefold()) if part}
+    shared = {name: len(parts & set(name.casefold().split("-"))) for name in CELL_CHEMISTRIES}
+    most = max(shared.values())
+    likely = [name for name, count in shared.items() if count == most > 0]
+    return f"Write {' or '.join(likely)}" if likely else "Write one of them: positive electrode, then negative"
+
+
 def load_cell_description(path: str | Path) -> CellDescription:
     """Read the description of a cell.
 
@@ -201,6 +217,6 @@ def parse_cell_description(text: str, where: str = "<cell>") -> CellDescription:
     except tomllib.TOMLDecodeError as error:
         raise SpecError(f"not valid TOML: {error}", where=where, remedy="Mend the line that it names") from None
     try:
-        return CellDescription(**read_table(CellDescription, table, ""))
+        return CellDescription(**read_table(CellDescription, table, "cell"))
     except SpecError as error:
         raise SpecError(error.message, where=where, remedy=error.remedy) from None

@@ -33,7 +33,9 @@ _SAME_RATE = 1.3  # rates within this factor tell the same
 _COARSE_VOLTAGE, _COARSE_TEMPERATURE = 5e-3, 0.3  # [V], [K]
 _FINE_TEMPERATURE, _CLIPPED_SHARE = 0.08, 0.05  # [K], of the rows
 _FEWEST_ROWS = 30
+_MAPPING = "in a mapping file (docs/measurements.md)"
 _MORE_CHARGE, _AS_WARM = 0.005, 5.0  # of the slower discharge's; [K]
+_SAID = 3  # refused findings that one error says
 _COMPLETE = 0.05  # [V] above the lower cut-off that a discharge may stop at
 
 
@@ -165,20 +167,27 @@ def _grouped(findings: Sequence[CurveFinding]) -> list[CurveFinding]:
     result = []
     for first, *others in groups.values():
         message = first.message
-        if others:
-            message += f" (likewise {', '.join(other.curve for other in others)})"
-        result.append(replace(first, message=message, curve=", ".join(item.curve for item in (first, *others))))
+        names = list(dict.fromkeys(item.curve for item in (first, *others)))
+        if names[1:]:
+            message += f" (likewise {', '.join(names[1:])})"
+        result.append(replace(first, message=message, curve=", ".join(names)))
     return result
 
 
 def require_usable(findings: Sequence[CurveFinding]) -> None:
-    """Raise MeasurementError for the first finding that no calibration may pass over, naming how many there are."""
+    """Raise MeasurementError where no calibration may pass over a finding.
+
+    It says the first three with their remedies, and the first one's file.
+    """
     refused = [finding for finding in findings if finding.level is FindingLevel.REFUSED]
     if not refused:
         return
-    first = refused[0]
-    more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
-    raise MeasurementError(first.message + more, where=first.path or None, remedy=first.remedy)
+    first, said = refused[0], refused[:_SAID]
+    message = "; and ".join(finding.message for finding in said)
+    if len(refused) > _SAID:
+        message += f" (and {len(refused) - _SAID} more)"
+    remedy = ". ".join(dict.fromkeys(finding.remedy for finding in said))
+    raise MeasurementError(message, where=first.path or None, remedy=remedy)
 
 
 def _finding(level: FindingLevel, check: str, curve: MeasuredCurve, message: str, remedy: str) -> CurveFinding:
@@ -203,7 +212,8 @@ def _check_sign(curve: MeasuredCurve) -> list[CurveFinding]:
             "current sign",
             curve,
             "has a voltage that rises where its current is said to discharge and falls where it is said to charge",
-            'The current has the other sign: write current_sign = "charge positive" (or the other) in the mapping file',
+            "The current has the other sign: leave current_sign out of the mapping file, then the voltage tells it, or "
+            'write the other of "charge positive" and "discharge positive"',
         )
     ]
 
@@ -235,9 +245,9 @@ def _check_temperature(curve: MeasuredCurve) -> list[CurveFinding]:
         if low >= _COLDEST and high <= _HOTTEST:
             continue
         if low > _COLDEST + ZERO_CELSIUS - 40.0:
-            remedy = 'The file has kelvin: write unit = "K" for this column'
+            remedy = f'The file has kelvin: write unit = "K" for this column {_MAPPING}'
         elif high < 150.0:
-            remedy = 'The file has degrees Celsius: write unit = "degC" for this column'
+            remedy = f'The file has degrees Celsius: write unit = "degC" for this column {_MAPPING}'
         else:
             remedy = "Check the unit of the column, and whether a sensor came off"
         findings.append(
@@ -403,11 +413,14 @@ def _check_charge(curve: MeasuredCurve, description: CellDescription) -> list[Cu
     ratio = curve.charge / description.capacity
     said = f"draws {curve.charge:.4g} A.h from a cell of {description.capacity:g} A.h"
     for factor, remedy in (
-        (1e3, 'The current is in milliamperes (write unit = "mA") or the time in milliseconds (unit = "ms")'),
+        (
+            1e3,
+            f'The current is in milliamperes (write unit = "mA" {_MAPPING}) or the time in milliseconds (unit = "ms")',
+        ),
         (1e-3, "The current is in amperes, not milliamperes, or the capacity was given in mA.h"),
-        (1.0 / 3600.0, 'The time is in hours: write unit = "h"'),
-        (1.0 / 60.0, 'The time is in minutes: write unit = "min"'),
-        (3600.0, 'The time is in seconds already: write unit = "s"'),
+        (1.0 / 3600.0, f'The time is in hours: write unit = "h" {_MAPPING}'),
+        (1.0 / 60.0, f'The time is in minutes: write unit = "min" {_MAPPING}'),
+        (3600.0, f'The time is in seconds already: write unit = "s" {_MAPPING}'),
     ):
         if 0.3 * factor < ratio < 1.4 * factor:
             return [_finding(FindingLevel.REFUSED, "current unit", curve, said, remedy)]

@@ -29,7 +29,7 @@ def rate_name(current: float, capacity: float | None) -> str:
     usual = min((*_USUAL, max(1.0, round(rate))), key=lambda value: abs(value - rate))
     if rate > 0.0 and abs(usual - rate) <= _NEAR * rate:
         rate = usual
-    return f"{rate:.2g}C"
+    return f"{rate:.0f}C" if rate >= 100.0 else f"{rate:.2g}C"
 
 
 def parse_rate(name: str) -> float | None:

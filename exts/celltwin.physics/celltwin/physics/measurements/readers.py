@@ -117,7 +117,8 @@ def read_measured_set(
     if wanted is None or wanted not in found:
         raise MeasurementError(
             f"the files hold cells {', '.join(sorted(found)) or 'none'}" + (f", not {wanted}" if wanted else ""),
-            remedy="Name one of them as cell, or give the files of one cell",
+            where=str(path) if isinstance(path, str | Path) else ", ".join(map(str, path)),
+            remedy="Name one of them (--select, or cell= in Python), or give the files of one cell",
         )
     record = found[wanted]
     curves = sorted(record.curves, key=lambda curve: _place(curve, capacity or 1.0))

@@ -63,6 +63,8 @@ _UNIT_SPELLINGS = {
     "kelvin": "K", "um": "um", "µm": "um", "mm": "mm", "m": "m", "hh:mm:ss": "hh:mm:ss", "h:m:s": "hh:mm:ss", "1": "1",
 }  # fmt: skip
 _USUAL_UNITS = {"time": "s", "current": "A", "voltage": "V", "temperature": "degC", "ambient_temperature": "degC"}
+_WARM = re.compile(r"temp|thermo")
+_AROUND = re.compile(r"ambient|chamber|oven|room|air|umgebung|kammer|raum|luft")
 _UNIT_AT_END = re.compile(r"^(?P<name>.*?)\s*(?:[\[(]\s*(?P<bracket>[^\])]*)\s*[\])]|[/,]\s*(?P<slash>\S+))$")
 
 
@@ -274,8 +276,39 @@ def guess_mapping(names: Sequence[str], where: str, units: Sequence[str] = ()) -
             where=where,
             remedy="Say in a mapping file what the columns are (docs/measurements.md)",
         )
-    notes = tuple(f"{quantity} is column {rule.column!r} in {rule.unit}" for quantity, rule in columns.items())
-    return TableMapping(columns=columns, notes=notes)
+    unread = _add_temperatures(columns, read)
+    taken = ", ".join(f"{quantity} is {rule.column!r} in {rule.unit}" for quantity, rule in columns.items())
+    return TableMapping(columns=columns, notes=(f"columns by their names: {taken}", *unread))
+
+
+def _add_temperatures(columns: dict[str, ColumnRule], read: Sequence[tuple[str, str, str | None]]) -> tuple[str, ...]:
+    """Take columns that can only be temperatures where no usual name was found; say which might be one.
+
+    Parameters
+    ----------
+    columns : dict of str to ColumnRule
+        Found so far; extended.
+    read : sequence of tuple
+        Name, plain name and unit of each column.
+    """
+    said: list[str] = []
+    likely = [
+        item
+        for item in read
+        if (_WARM.search(item[1]) or (item[1].startswith("t ") and item[2] in ("degC", "K")))
+        and item[2] in ("degC", "K", None)
+        and all(rule.column != item[0] for rule in columns.values())
+    ]
+    for quantity, around in (("temperature", False), ("ambient_temperature", True)):
+        found = [item for item in likely if bool(_AROUND.search(item[1])) is around]
+        if quantity in columns or not found:
+            continue
+        if len(found) == 1:
+            columns[quantity] = ColumnRule(column=found[0][0], unit=found[0][2] or "degC")
+        else:
+            names = ", ".join(repr(item[0]) for item in found)
+            said.append(f"{quantity} is not read: it may be {names}; say in a mapping file which")
+    return tuple(said)
 
 
 def _split_unit(name: str) -> tuple[str, str | None]:

@@ -222,3 +222,12 @@ def test_checks_of_one_kind_are_said_once_with_the_worst_number():
 
     assert joined.curve == "1C, 2C"
     assert joined.message == "of 2C (likewise 1C)"
+
+
+def test_different_sentences_of_one_kind_are_all_said():
+    checks = [
+        ConsistencyCheck(name="supposed", curve="1C, 2C", outcome=CheckOutcome.FLAGGED, message=message)
+        for message in ("no unit", "the sign is the voltage's")
+    ]
+
+    assert [check.message for check in join_checks(checks)] == ["no unit", "the sign is the voltage's"]

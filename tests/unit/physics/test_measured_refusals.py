@@ -138,3 +138,12 @@ def test_files_of_several_cells_name_the_option(tmp_path: Path):
 
     assert str(tmp_path) in (caught.value.where or "")
     assert "--select" in (caught.value.remedy or "")
+
+
+def test_units_that_the_file_does_not_state_are_supposed_and_those_that_it_states_are_not():
+    mapping = guess_mapping(["Time [s]", "Current", "Voltage [mV]", "Temperature"], "a.csv")
+
+    assert mapping.notes == (
+        "the file states no unit; read as usual: current 'Current' in A, temperature 'Temperature' in degC",
+    )
+    assert guess_mapping(["Time [s]", "Current [A]", "Voltage [V]"], "a.csv").notes == ()

@@ -99,10 +99,10 @@ def writing(path: Path) -> Iterator[None]:
         remedy = {
             errno.ENOSPC: "Free space on the disk; everything recorded before is readable",
             errno.EDQUOT: "Your disk quota is used up; everything recorded before is readable",
-            errno.EACCES: "Choose a folder that you may write with --out",
-            errno.EPERM: "Choose a folder that you may write with --out",
-            errno.EROFS: "The file system is read-only; choose another folder with --out",
-            errno.ENOTDIR: "A part of the path is a file; choose another folder with --out",
-            errno.EEXIST: "The path is a file; choose another folder with --out",
-        }.get(error.errno or 0, "Check the folder that --out names")
+            errno.EACCES: "Choose a folder that you may write, with --out or --output",
+            errno.EPERM: "Choose a folder that you may write, with --out or --output",
+            errno.EROFS: "The file system is read-only; choose another folder, with --out or --output",
+            errno.ENOTDIR: "A part of the path is a file; choose another folder, with --out or --output",
+            errno.EEXIST: "The path is a file; choose another folder, with --out or --output",
+        }.get(error.errno or 0, "Check the folder that --out or --output names")
         raise RecordingError(f"cannot be written ({error.strerror or error})", where=str(path), remedy=remedy) from None

@@ -91,11 +91,13 @@ def worst_outcome(checks: Iterable[ConsistencyCheck]) -> CheckOutcome:
 def join_checks(checks: Iterable[ConsistencyCheck]) -> tuple[ConsistencyCheck, ...]:
     """Return one check for each name and outcome: the worst, with the names of all curves.
 
-    The worst is the one with the largest value; the number of curves behind it does not change its message.
+    The worst is the one with the largest value; the number of curves behind it does not change its message. Checks
+    without a value say something each, and are joined only where they say the same.
     """
-    groups: dict[tuple[str, CheckOutcome], list[ConsistencyCheck]] = {}
+    groups: dict[tuple[str, CheckOutcome, str], list[ConsistencyCheck]] = {}
     for check in checks:
-        groups.setdefault((check.name, check.outcome), []).append(check)
+        said = check.message if check.value is None else ""
+        groups.setdefault((check.name, check.outcome, said), []).append(check)
     joined = []
     for group in groups.values():
         worst = max(group, key=lambda check: -1.0 if check.value is None else abs(check.value))

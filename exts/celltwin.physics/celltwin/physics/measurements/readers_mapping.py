@@ -277,8 +277,13 @@ def guess_mapping(names: Sequence[str], where: str, units: Sequence[str] = ()) -
             remedy="Say in a mapping file what the columns are (docs/measurements.md)",
         )
     unread = _add_temperatures(columns, read)
-    taken = ", ".join(f"{quantity} is {rule.column!r} in {rule.unit}" for quantity, rule in columns.items())
-    return TableMapping(columns=columns, notes=(f"columns by their names: {taken}", *unread))
+    stated = {name for name, _, unit in read if unit is not None}
+    supposed = [
+        f"{quantity} {rule.column!r} in {rule.unit}" for quantity, rule in columns.items() if rule.column not in stated
+    ]
+    if supposed:
+        unread = (f"the file states no unit; read as usual: {', '.join(supposed)}", *unread)
+    return TableMapping(columns=columns, notes=unread)
 
 
 def _add_temperatures(columns: dict[str, ColumnRule], read: Sequence[tuple[str, str, str | None]]) -> tuple[str, ...]:

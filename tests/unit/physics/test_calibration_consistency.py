@@ -231,3 +231,19 @@ def test_different_sentences_of_one_kind_are_all_said():
     ]
 
     assert [check.message for check in join_checks(checks)] == ["no unit", "the sign is the voltage's"]
+
+
+@pytest.mark.parametrize(("share", "outcome"), [(0.99, CheckOutcome.PASSED), (0.8, CheckOutcome.FLAGGED)])
+def test_a_cell_that_holds_more_than_its_slow_held_out_discharge_drew_is_flagged(calibrated, share, outcome):
+    result, measured = calibrated
+    held = audit_calibration(result, measured).resting
+    duration = 3600.0 * share * held.capacity / 0.5
+    slow = _curve("0.1C", 0.5, duration)
+    slow = replace(slow, voltage=np.linspace(4.2, 2.5, slow.time.size), rest_voltage=4.2)
+    figures = (*result.figures, replace(result.figures[0], name="0.1C", held_out=True))
+
+    audit = audit_calibration(replace(result, figures=figures), replace(measured, curves=(*measured.curves, slow)))
+
+    (check,) = _named(audit.checks, "capacity against a slow discharge")
+    assert check.outcome is outcome
+    assert check.value == pytest.approx(100.0 * (held.capacity / slow.charge - 1.0), abs=0.1)

@@ -7,20 +7,22 @@ from typing import TYPE_CHECKING
 
 from celltwin.core import ModelError
 
-from ..measurements.curve import MeasuredSet
+from ..measurements.curve import MeasuredCurve, MeasuredSet
 from .base_sets_laws import with_laws
-from .consistency_balance import BalanceLimits, check_capacity, check_course
+from .consistency_balance import BalanceLimits, check_capacity, check_course, check_slow_capacity
 from .consistency_capacity import RestingLimits, find_resting_limits
 from .consistency_check import CheckOutcome, ConsistencyCheck, worst_outcome
 from .consistency_course import CellCourse, simulate_course
 from .consistency_flags import FitLimits, check_data, check_fit, check_search
 
 if TYPE_CHECKING:
+    from ..measurements.cell_description import CellDescription
     from .calibrate import CalibrationResult
 
 __all__ = ["CalibrationAudit", "audit_calibration"]
 
 MOST_CURVES = 8
+_SLOW, _WHOLE = 0.21, 0.05  # [1/h]: up to C/5; [V] above the lower cut-off
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -102,6 +104,13 @@ def audit_calibration(
     curves = [measured.curve(found.name) for found in result.figures][:MOST_CURVES]
     drawn = max((curve.charge for curve in curves), default=0.0)
     checks = list(check_capacity(resting, description, drawn, balance))
+    for curve in curves:
+        if not _is_slow_and_whole(curve, description):
+            continue
+        begun = min(curve.rest_voltage or description.upper_voltage, description.upper_voltage)
+        within = find_resting_limits(laws, inputs, description.lower_voltage, begun)
+        check = check_slow_capacity(curve, within, description.lower_voltage, balance)
+        checks.append(check if curve.name in result.fitted else _softened(check))
     courses: dict[str, CellCourse] = {}
     for curve in curves:
         try:
@@ -122,6 +131,16 @@ def audit_calibration(
     checks += check_search(result, fit)
     checks += check_data(result, measured)
     return CalibrationAudit(checks=tuple(checks), resting=resting, courses=courses)
+
+
+def _is_slow_and_whole(curve: MeasuredCurve, description: CellDescription) -> bool:
+    """Return whether a discharge is so slow, and so complete, that it shows what the cell holds at rest."""
+    return (
+        curve.kind == "discharge"
+        and curve.mean_current <= _SLOW * description.capacity
+        and curve.rest_voltage is not None
+        and float(curve.voltage[curve.scored][-1]) < description.lower_voltage + _WHOLE
+    )
 
 
 def _softened(check: ConsistencyCheck) -> ConsistencyCheck:

@@ -15,7 +15,7 @@ from .consistency_capacity import RestingLimits
 from .consistency_check import CheckOutcome, ConsistencyCheck, check_number, judge
 from .consistency_course import CellCourse
 
-__all__ = ["BalanceLimits", "check_capacity", "check_course"]
+__all__ = ["BalanceLimits", "check_capacity", "check_course", "check_slow_capacity"]
 
 _REFERENCE = 298.15  # temperature at which open-circuit potentials are stated [K]
 _WARMTH, _VOLTAGE = 0.2, 5e-3  # systematic uncertainty of temperatures [K] and voltages [V]
@@ -43,6 +43,8 @@ class BalanceLimits:
         Heat of mixing that the equations leave out, of the heat that they should make [%].
     measured_heat : tuple of float
         Heat that the measured voltage means against heat that the measured temperature means [%].
+    slow : tuple of float
+        Charge at rest beyond that of a slow complete discharge [%].
     """
 
     charge: tuple[float, float] = (0.3, 2.0)
@@ -53,6 +55,7 @@ class BalanceLimits:
     heat: tuple[float, float] = (1.0, 5.0)
     mixing: tuple[float, float] = (25.0, 60.0)
     measured_heat: tuple[float, float] = (15.0, 40.0)
+    slow: tuple[float, float] = (5.0, 15.0)
 
 
 def check_capacity(
@@ -129,6 +132,37 @@ def check_capacity(
             unit="A.h",
             message=f"{limits.lithium:.3f} A.h of lithium for {limits.capacity:.3f} A.h of capacity",
         ),
+    )
+
+
+def check_slow_capacity(
+    curve: MeasuredCurve, resting: RestingLimits, lower_voltage: float, allowed: BalanceLimits
+) -> ConsistencyCheck:
+    """Return whether the cell holds at rest more than a slow complete discharge drew.
+
+    Polarisation at C/5 and slower leaves a few percent in a cell; more means that the end of the open-circuit curve,
+    which faster discharges do not show, lies elsewhere.
+
+    Parameters
+    ----------
+    curve : MeasuredCurve
+        Slow discharge to the lower cut-off.
+    resting : RestingLimits
+        Of the calibrated cell between the curve's voltage at rest and the lower cut-off.
+    lower_voltage : float
+        [V].
+    allowed : BalanceLimits
+        Limits.
+    """
+    begun = resting.highest_voltage
+    return check_number(
+        "capacity against a slow discharge",
+        100.0 * (resting.capacity / curve.charge - 1.0),
+        allowed.slow,
+        unit="%",
+        curve=curve.name,
+        message=f"{curve.name} drew {curve.charge:.3f} A.h from {begun:.3f} V at rest down to {lower_voltage:g} V, and "
+        f"the calibrated cell holds {resting.capacity:.3f} A.h there: what faster discharges leave in it is not known",
     )
 
 

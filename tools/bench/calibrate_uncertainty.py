@@ -46,8 +46,11 @@ SISTER = (
     "Positive electrode exchange-current density [A.m-2]",
     "Contact resistance [Ohm]",
     "Total heat transfer coefficient [W.m-2.K-1]",
+    "Lead resistance [Ohm]",
+    "Surface temperature gap",
+    "Surface temperature lag [s]",
 )
-"""What differs between cells of one make, and the place in the chamber."""
+"""What differs between cells of one make, and the place in the chamber with its leads and sensor."""
 MADE_FREE = (
     "Electrode width [m]",
     "Negative particle diffusivity [m2.s-1]",
@@ -150,7 +153,9 @@ def measure_other_models(figures: Figures, cells: int, method: PosteriorOptions,
             shares[quantity].append(share)
     for quantity, found in shares.items():
         share = 100.0 * float(np.mean(found))
-        figures.add(f"{quantity} at 2C of {len(found)} of {cells} cells made by another model: in 90 % interval", share, "%")
+        figures.add(
+            f"{quantity} at 2C of {len(found)} of {cells} cells made by another model: in 90 % interval", share, "%"
+        )
 
 
 def count_recovered(figures: Figures, cells: int, method: PosteriorOptions, seed: int = 0) -> None:
@@ -254,8 +259,8 @@ def _add_coverage(
     from celltwin.physics.calibration.predictive import predict_curves
 
     figures.add(f"{cell}: simulations for the posterior", posterior.evaluations, "")
-    figures.add("  seconds", posterior.seconds, "s")
-    figures.add("  draws that reach the end of the fitted curves", 100.0 * posterior.acceptance, "%")
+    figures.add(f"{cell}: seconds", posterior.seconds, "s")
+    figures.add(f"{cell}: draws that reach the end of the fitted curves", 100.0 * posterior.acceptance, "%")
     share = float(np.mean([value < 0.8 for value in posterior.determined.values()]))
     figures.add(f"{cell}: parameters that data narrow", 100.0 * share, "%")
     shares = {}
@@ -268,8 +273,8 @@ def _add_coverage(
             shares[quantity] = one.coverage
             early = f"{curve.ended_early} of {curve.samples} end early"
             print(f"{cell}, {curve.name} {quantity}: {one.coverage:.3f} ({early})", file=sys.stderr, flush=True)
-            figures.add("  median half width", width, "mV" if unit > 1.0 else "K")
-            figures.add("  root mean square error", error, "mV" if unit > 1.0 else "K")
+            figures.add(f"{cell}, {curve.name} {quantity}: median half width", width, "mV" if unit > 1.0 else "K")
+            figures.add(f"{cell}, {curve.name} {quantity}: root mean square error", error, "mV" if unit > 1.0 else "K")
     for sentence in (*describe_identifiability(posterior), *posterior.warnings):
         print(f"{cell}: {sentence}", file=sys.stderr, flush=True)
     return shares

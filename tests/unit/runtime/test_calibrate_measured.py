@@ -25,13 +25,14 @@ mass = "46 g"
 
 @pytest.mark.nightly
 @pytest.mark.measured
+@pytest.mark.timeout(900)
 def test_a_measured_cell_gives_one_set_for_pybamm_and_for_the_pack(measured_data, tmp_path: Path):
     (tmp_path / "cell.toml").write_text(CELL, encoding="utf-8")
     settings = CalibrationSettings(
         files=(str(measured_data("samsung_30q") / "S001"),),
         cell=str(tmp_path / "cell.toml"),
         hold_out=("4C",),
-        seconds=300.0,
+        seconds=100.0,
         output=str(tmp_path / "out"),
     )
 
@@ -44,6 +45,12 @@ def test_a_measured_cell_gives_one_set_for_pybamm_and_for_the_pack(measured_data
     for name in outcome.summary["fitted"]:
         assert figures[name]["voltage_MAPE_percent"] < 0.92  # the paper's at 1C
         assert figures[name]["rows_not_reached"] == 0
+    bands = {band["curve"]: band for band in outcome.summary["prediction"]["curves"]}
+    assert bands["4C"]["held_out"]
+    for name in outcome.summary["fitted"]:
+        assert bands[name]["voltage_coverage"] > 0.75
+        assert bands[name]["ended_early"] == 0
+        assert bands[name]["voltage_half_width_V"] < bands["4C"]["voltage_half_width_V"]
     card = read_calibrated_set(outcome.parameter_set)["provenance"]
     assert {data["curve"]: data["use"] for data in card["data"]}["4C"] == "held out"
     assert all(data["licence"].startswith("CC BY-SA") for data in card["data"])

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from celltwin.core import SettingsError
+from celltwin.physics.calibration.optimisers import Progress
 from celltwin.runtime.calibrate import CalibrationSettings, run_calibration
+from celltwin.runtime.command_line_calibrate import _line
 
 CELL = 'name = "made"\nchemistry = "NMC-graphite"\nformat = "21700"\ncapacity = "5 A.h"\n'
 
@@ -43,3 +46,18 @@ def test_pulses_alone_are_answered_with_what_a_calibration_fits(tmp_path: Path):
     assert "constant current of C/2 or faster" in (caught.value.remedy or "")
     assert "not fitted" in (caught.value.remedy or "")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("stage", "timed"), [("coarse mesh", True), ("prediction: 1C", False), ("posterior: fits", False)]
+)
+def test_only_stages_that_have_a_limit_say_what_is_left(stage: str, timed: bool):
+    step = Progress(stage=stage, evaluations=40, best=1.0, seconds=30.0)
+
+    assert ("at most 30 s left" in _line(step, 0.5)) is timed
+
+
+def test_a_stage_without_a_clock_says_no_time():
+    step = Progress(stage="coarse mesh", evaluations=40, best=1.0, seconds=math.nan)
+
+    assert "left" not in _line(step, 0.5)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["calibrate"]
 
+_UNTIMED = ("posterior", "prediction")  # stages that budget and seconds do not limit
+
 
 def calibrate(
     files: Annotated[list[str], typer.Argument(help="Files or folders of measurements of one cell.")],
@@ -117,7 +119,7 @@ def _line(step: Progress, share: float) -> str:
     voltage, temperature = (getattr(step, f"{what}_error", math.nan) for what in ("voltage", "temperature"))
     if math.isfinite(voltage):
         parts.append(f"best {voltage:.2f} % V" + (f", {temperature:.3f} % T" if math.isfinite(temperature) else ""))
-    if share > 0.02 and not step.stage.startswith("posterior"):
+    if share > 0.02 and math.isfinite(step.seconds) and not step.stage.startswith(_UNTIMED):
         parts.append(f"at most {step.seconds * (1.0 / share - 1.0):.0f} s left")
     return "  ".join(parts)
 

@@ -247,3 +247,16 @@ def test_a_cell_that_holds_more_than_its_slow_held_out_discharge_drew_is_flagged
     (check,) = _named(audit.checks, "capacity against a slow discharge")
     assert check.outcome is outcome
     assert check.value == pytest.approx(100.0 * (held.capacity / slow.charge - 1.0), abs=0.1)
+
+
+def test_a_sign_that_the_voltage_tells_is_no_doubt_and_an_assumed_temperature_is(calibrated):
+    result, measured = calibrated
+    said = ("positive current charges the cell in this file: its voltage says so", "the surroundings have 25 degC")
+    (curve,) = measured.curves
+
+    checks = check_data(result, replace(measured, curves=(replace(curve, assumptions=said),)))
+
+    assert {check.message: check.outcome for check in _named(checks, "supposed by the reader")} == {
+        said[0]: CheckOutcome.PASSED,
+        said[1]: CheckOutcome.FLAGGED,
+    }

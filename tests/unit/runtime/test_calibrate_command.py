@@ -255,3 +255,21 @@ def test_what_cannot_be_done_is_said_with_the_remedy(cell_folder, tmp_path, chan
         run_calibration(_settings(cell_folder, tmp_path / "out", **changes))
 
     assert caught.value.remedy
+
+
+def test_a_refused_calibration_spends_no_time_on_its_uncertainty(cell_folder, tmp_path):
+    warm = tmp_path / "data"
+    warm.mkdir()
+    for file in sorted((cell_folder / "data").iterdir()):
+        table = np.loadtxt(file, delimiter=",", skiprows=1)
+        table[:, 3] += np.linspace(0.0, 60.0, len(table))
+        np.savetxt(warm / file.name, table, delimiter=",", header="time,current,voltage,temperature", comments="")
+
+    outcome = run_calibration(
+        _settings(cell_folder, tmp_path / "out", files=(str(warm),), budget=1, uncertainty="laplace")
+    )
+
+    assert outcome.parameter_set is None
+    assert outcome.summary["uncertainty_method"] is None
+    assert "refused" in outcome.summary["identifiability"][0]
+    assert "had hardly begun" in " ".join(check["message"] for check in outcome.summary["doubts"])

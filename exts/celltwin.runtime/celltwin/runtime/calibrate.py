@@ -175,7 +175,9 @@ def run_calibration(settings: CalibrationSettings, progress: Show | None = None)
         uncertainty: ParameterUncertainty | None = None
         sentences: tuple[str, ...] = ()
         bands: Mapping[str, PredictiveCurve] = {}
-        if settings.uncertainty != "none" and not interrupted:
+        if audit.outcome is CheckOutcome.REFUSED:
+            sentences = ("The calibration is refused, so that the uncertainty of its parameters was not looked for.",)
+        elif settings.uncertainty != "none" and not interrupted:
             uncertainty, sentences, bands = _uncertainty(settings, result, measured, report)
     path = None
     if audit.outcome is not CheckOutcome.REFUSED:

@@ -21,6 +21,7 @@ __all__ = ["FitLimits", "check_data", "check_fit", "check_search", "summarise"]
 
 _SAME_RATE = 1.3  # rates within this factor tell the same
 _OUTCOMES = {FindingLevel.REFUSED: CheckOutcome.REFUSED, FindingLevel.DOUBTFUL: CheckOutcome.FLAGGED}
+_CERTAIN = "its voltage says so"  # ends what a reader took from the record itself
 _DONE = ("converged", "no step lowers", "restarts", "tolerance")
 
 
@@ -91,12 +92,14 @@ def check_search(result: CalibrationResult, limits: FitLimits) -> tuple[Consiste
     ]
     reason = result.stages[-1][1].reason if result.stages else "nothing was searched"
     done = any(word in reason for word in _DONE)
+    begun = done or result.evaluations > result.space.size
     checks.append(
         ConsistencyCheck(
             name="convergence",
             outcome=CheckOutcome.PASSED if done else CheckOutcome.FLAGGED,
             message=f"the search ended after {result.evaluations} evaluations: {reason}"
-            + ("" if done else "; a longer search may find a better fit"),
+            + ("" if done else "; a longer search (--seconds, --budget) may find a better fit")
+            + ("" if begun else ". It had hardly begun: give it more time, or --model SPMe, which needs no compiler"),
         )
     )
     runs = max(result.evaluations * len(result.fitted), 1)
@@ -222,7 +225,10 @@ def _supposed(curves: Sequence[MeasuredCurve]) -> list[ConsistencyCheck]:
             found.setdefault(text, []).append(curve.name)
     return [
         ConsistencyCheck(
-            name="supposed by the reader", curve=", ".join(names), outcome=CheckOutcome.FLAGGED, message=text
+            name="supposed by the reader",
+            curve=", ".join(names),
+            outcome=CheckOutcome.PASSED if text.endswith(_CERTAIN) else CheckOutcome.FLAGGED,
+            message=text,
         )
         for text, names in found.items()
     ]

@@ -122,7 +122,9 @@ def test_the_summary_holds_figures_checks_and_what_was_asked_for(finished):
     assert summary["kind"] == "calibration"
     assert summary["settings"]["budget"] == 24
     assert {found["curve"] for found in summary["provenance"]["figures"]} == {"0.5C", "1.5C"}
-    assert all(found["voltage_RMSE_V"] < 0.03 for found in summary["provenance"]["figures"])
+    assert all(
+        found["voltage_RMSE_V"] < (0.06 if found["held_out"] else 0.03) for found in summary["provenance"]["figures"]
+    )
     assert any(check["name"] == "written set in PyBaMM" for check in summary["provenance"]["checks"])
     assert len(summary["correlation"]) == len(summary["parameters"])
     assert all("interval_95" in item for item in summary["parameters"])
@@ -273,3 +275,22 @@ def test_a_refused_calibration_spends_no_time_on_its_uncertainty(cell_folder, tm
     assert outcome.summary["uncertainty_method"] is None
     assert "refused" in outcome.summary["identifiability"][0]
     assert "had hardly begun" in " ".join(check["message"] for check in outcome.summary["doubts"])
+
+
+def test_curves_that_are_read_and_not_fitted_are_named_in_the_report(cell_folder, tmp_path):
+    mixed = tmp_path / "data"
+    mixed.mkdir()
+    for name in ("slow", "fast"):
+        table = np.loadtxt(cell_folder / "data" / f"{name}.csv", delimiter=",", skiprows=1)
+        if name == "fast":  # and then rests
+            rest = np.tile(table[-1], (60, 1))
+            rest[:, 0] += 30.0 * np.arange(1, 61)
+            rest[:, 1], rest[:, 2] = 0.0, np.linspace(table[-1, 2] + 0.1, table[-1, 2] + 0.3, 60)
+            table = np.vstack([table, rest])
+        np.savetxt(mixed / f"{name}.csv", table, delimiter=",", header="time,current,voltage,temperature", comments="")
+
+    outcome = run_calibration(_settings(cell_folder, tmp_path / "out", files=(str(mixed),), budget=1, report=True))
+
+    assert [item["kind"] for item in outcome.summary["read_only"]] == ["rest"]
+    (name,) = (item["curve"] for item in outcome.summary["read_only"])
+    assert f"neither fitted nor scored: {name}." in outcome.folder.report.read_text(encoding="utf-8")

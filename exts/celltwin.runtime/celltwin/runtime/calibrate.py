@@ -423,6 +423,11 @@ def _summary(
         "settings": json.loads(json.dumps(asdict(settings))),
         "fitted": list(result.fitted),
         "curves": [found.name for found in result.figures],
+        "read_only": [
+            {"curve": curve.name, "kind": curve.kind}
+            for curve in measured.curves
+            if curve.name not in {found.name for found in result.figures}
+        ],
         "stages": [[name, stage.evaluations] for name, stage in result.stages],
         "resting": {key: float(value) for key, value in vars(resting).items()}
         | {"negative_to_positive": resting.negative_to_positive},

@@ -179,7 +179,7 @@ def _rates(curves: Sequence[MeasuredCurve]) -> list[ConsistencyCheck]:
             limit=_SAME_RATE,
             unit="-",
             message=f"all data are of a single rate ({curves[0].name}): resistance, kinetics and diffusion cannot be "
-            "told apart, and other rates are extrapolation"
+            "told apart, and other rates are extrapolation; add a discharge at 2C or faster, and a slower one"
             if single
             else f"currents differ by a factor of {spread:.1f}",
         )
@@ -211,7 +211,7 @@ def _temperature(curves: Sequence[MeasuredCurve]) -> list[ConsistencyCheck]:
             curve=", ".join(without),
             outcome=CheckOutcome.FLAGGED,
             message="voltage only, no temperature was measured: heat transfer, heat capacity and entropic terms are "
-            "not determined and stay at their published or assumed values"
+            "not determined and stay at their published or assumed values; record the temperature of the cell's surface"
             if everywhere
             else f"no temperature was measured in {', '.join(without)}",
         )

@@ -350,6 +350,9 @@ def _data(evidence: CalibrationEvidence) -> Section:
     for key, word in (("citation", "Data"), ("licence", "Licence")):
         found = list(dict.fromkeys(item[key] for item in data if item[key]))
         texts += [f"{word}: {text}." for text in found]
+    idle = [item["curve"] for item in evidence.summary.get("read_only", ())]
+    if idle:
+        texts.append(f"Read and checked, neither fitted nor scored: {', '.join(idle)}. Discharges alone are fitted.")
     unused = evidence.summary["provenance"]["rows_in_no_curve"]
     if unused:
         texts.append("Rows in no curve: " + "; ".join(f"{count} {reason}" for reason, count in unused.items()) + ".")

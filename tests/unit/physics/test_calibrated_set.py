@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from celltwin.core import ModelError
-from celltwin.physics import load_cell_parameters, open_circuit_voltage
+from celltwin.physics import CellBatch, CellSimulator, Mesh, load_cell_parameters, open_circuit_voltage
 from celltwin.physics.calibration.base_sets import choose_base_set
 from celltwin.physics.calibration.base_sets_laws import CHARGE_MISSING, ShapeCorrections, with_laws
 from celltwin.physics.calibration.calibrate import CalibrationOptions, calibrate
@@ -123,6 +123,34 @@ def test_the_pack_reads_the_file_as_cell_parameters(written):
     assert float(open_circuit_voltage(parameters, 0.0)) == pytest.approx(audit.resting.lowest_voltage, abs=1e-3)
     assert np.all(np.diff(parameters.voltage) > 0.0)
     assert len(parameters.hash) == 12
+
+
+def test_the_twins_cells_look_the_files_tables_up(written):
+    path = str(written[3])
+    cell = load_cell_parameters(path)
+    simulator = CellSimulator(cell, "SPM", mesh=Mesh(electrode=3, separator=2, particle=8), compiled=False)
+    batch = CellBatch.of(cell, initial_soc=np.array([0.8]), heat_transfer=cell.heat_transfer)
+
+    history = simulator.simulate(batch, np.array([[5.0], [5.0], [5.0]]), interval=300.0)
+
+    values = calibrated_values(path)
+    reached = 0.8 * np.array([cell.negative_full, cell.positive_full])
+    reached += 0.2 * np.array([cell.negative_empty, cell.positive_empty])
+    for side, stoichiometry in zip(("negative", "positive"), reached, strict=True):
+        highest = values[f"Maximum concentration in {side} electrode [mol.m-3]"]
+        values.update({f"Initial concentration in {side} electrode [mol.m-3]": stoichiometry * highest})
+    values.update({"Current function [A]": 5.0})
+    import pybamm
+
+    options = {"thermal": "lumped", "contact resistance": "true", "cell geometry": "arbitrary"}
+    simulation = pybamm.Simulation(
+        pybamm.lithium_ion.SPM(options), parameter_values=values, solver=pybamm.IDAKLUSolver(on_extrapolation="ignore")
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = simulation.solve([0.0, 600.0], t_interp=[0.0, 300.0, 600.0])
+    at = [int(np.argmin(np.abs(np.asarray(history.time) - time))) for time in (300.0, 600.0)]
+    np.testing.assert_allclose(history.voltage[at, 0], expected["Voltage [V]"].entries[1:], atol=2e-3)
 
 
 def test_the_engine_has_the_same_cell(written, tmp_path, monkeypatch):

@@ -196,13 +196,10 @@ def _as_functions(model: Any, casadi: Any, reference: tuple[float, float, float]
     rows = [convert(model.concatenated_rhs)]
     if algebraic:
         rows.append(convert(model.concatenated_algebraic))
-    residual = casadi.Function("cell_residual", [y, current, u], [casadi.vertcat(*rows, voltage)]).expand()
-    observe = casadi.Function(
-        "cell_observe", [y, current, u], [casadi.vertcat(voltage, temperature, stoichiometry, potential)]
-    ).expand()
-    initial = casadi.Function(
-        "cell_initial", [u, start], [_initial(model, casadi, convert, y, initial_inputs)]
-    ).expand()
+    residual = _function(casadi, "cell_residual", [y, current, u], casadi.vertcat(*rows, voltage))
+    observed = casadi.vertcat(voltage, temperature, stoichiometry, potential)
+    observe = _function(casadi, "cell_observe", [y, current, u], observed)
+    initial = _function(casadi, "cell_initial", [u, start], _initial(model, casadi, convert, y, initial_inputs))
     temperature_row, temperature_offset = _linear(casadi, temperature, y, differential)
     stoichiometry_row, stoichiometry_offset = _linear(casadi, stoichiometry, y, differential)
     return CellEquations(
@@ -216,6 +213,15 @@ def _as_functions(model: Any, casadi: Any, reference: tuple[float, float, float]
         stoichiometry_row=stoichiometry_row,
         stoichiometry_offset=stoichiometry_offset,
     )
+
+
+def _function(casadi: Any, name: str, arguments: list[Any], result: Any) -> Any:
+    """Return a function of scalar operations, which is fastest; of matrices where it looks up a table."""
+    function = casadi.Function(name, arguments, [result])
+    try:
+        return function.expand()
+    except RuntimeError:  # an interpolant: casadi knows none for scalars
+        return function
 
 
 def _initial(model: Any, casadi: Any, convert: Any, y: Any, inputs: dict[str, Any]) -> Any:

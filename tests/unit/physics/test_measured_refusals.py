@@ -12,6 +12,7 @@ from celltwin.core import SpecError
 from celltwin.physics.measurements import (
     CellDescription,
     CurveSource,
+    FindingLevel,
     MeasuredCurve,
     MeasuredSet,
     MeasurementError,
@@ -147,3 +148,36 @@ def test_units_that_the_file_does_not_state_are_supposed_and_those_that_it_state
         "the file states no unit; read as usual: current 'Current' in A, temperature 'Temperature' in degC",
     )
     assert guess_mapping(["Time [s]", "Current [A]", "Voltage [V]"], "a.csv").notes == ()
+
+
+def test_seconds_read_as_minutes_are_named():
+    slow = replace(discharge(), time=60.0 * discharge().time)
+
+    with pytest.raises(MeasurementError, match=r"draws 180 A.h") as caught:
+        require_usable(check_measured_set(measured(slow), described()))
+
+    assert "not in minutes" in (caught.value.remedy or "")
+
+
+def test_degrees_fahrenheit_do_not_pass_as_celsius():
+    curve = discharge()
+    assert curve.temperature is not None
+    hot = replace(
+        curve,
+        temperature=1.8 * (curve.temperature - 273.15) + 32.0 + 273.15,
+        ambient_temperature=1.8 * (curve.ambient - 273.15) + 32.0 + 273.15,
+    )
+
+    found = [item for item in check_measured_set(measured(hot), described()) if "degF" in item.remedy]
+
+    assert [item.level for item in found] == [FindingLevel.DOUBTFUL]
+    assert "begins at 77.0 degC" in found[0].message
+
+
+def test_an_unknown_format_says_what_to_write():
+    text = CELL.format(chemistry="NMC-graphite").replace("18650", "2170")
+
+    with pytest.raises(SpecError, match=r"cell.format = '2170'") as caught:
+        parse_cell_description(text)
+
+    assert '"21700"' in (caught.value.remedy or "")

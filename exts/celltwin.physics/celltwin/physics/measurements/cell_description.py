@@ -35,6 +35,8 @@ CYLINDRICAL_FORMATS: dict[str, tuple[float, float]] = {
 }
 """Diameter and length [m] of cylindrical cells by the name of their format."""
 
+_FORMATS = (*CYLINDRICAL_FORMATS, "cylindrical", "pouch", "prismatic")
+
 
 @dataclass(frozen=True)
 class ChemistryWindow:
@@ -105,7 +107,7 @@ class CellDescription:
 
     name: str = spec_field("Name of the cell.")
     chemistry: str = spec_field("Positive and negative electrode, such as NMC-graphite.")
-    format: str = spec_field("Shape of the cell.", choices=(*CYLINDRICAL_FORMATS, "cylindrical", "pouch", "prismatic"))
+    format: str = spec_field("Shape of the cell, such as 21700 or pouch.")
     capacity: float = spec_field("Nominal capacity.", unit="A.h", above=0.0)
     lower_voltage: float = spec_field("Discharge cut-off voltage.", unit="V", at_least=0.0, default=0.0)
     upper_voltage: float = spec_field("Charge cut-off voltage.", unit="V", at_least=0.0, default=0.0)
@@ -121,6 +123,12 @@ class CellDescription:
                 f"cell.chemistry = {self.chemistry!r} is not one of {', '.join(CELL_CHEMISTRIES)}",
                 remedy=f"{_likely_chemistry(self.chemistry)}; of a blend, such as LMO-NCA, write the electrode that "
                 "most of it is and expect a poorer fit, or begin with a parameter set of your own (--base-set)",
+            )
+        if self.format not in _FORMATS:
+            raise SpecError(
+                f"cell.format = {self.format!r} is not one of {', '.join(_FORMATS)}",
+                remedy='Write the size of a round cell, such as "21700", or "cylindrical", "pouch" or "prismatic" with '
+                "its dimensions",
             )
         check_fields(self, "cell")
         window = CELL_CHEMISTRIES[self.chemistry]

@@ -27,6 +27,7 @@ _GAP_STEPS, _GAP_SHARE = 10.0, 0.01  # times the usual step, and of the duration
 _GAP_LONG_STEPS = 3.0  # times the steps of a record that is sampled more slowly where little happens
 _GAP_CHARGE_DOUBTFUL, _GAP_CHARGE_REFUSED = 0.02, 0.2  # of the charge of the curve
 _COLDEST, _HOTTEST = 230.0, 400.0  # [K] a cell under test may have
+_HOT_START = ZERO_CELSIUS + 65.0  # [K]: chambers are seldom warmer, and 65 degF is a cool room
 _STRANGE_OFFSET = 5.0  # [K] between cell and surroundings before a load
 _SCORED_DOUBTFUL = 0.8  # share of the rows
 _SAME_RATE = 1.3  # rates within this factor tell the same
@@ -274,6 +275,17 @@ def _check_temperature(curve: MeasuredCurve) -> list[CurveFinding]:
         return findings
     if findings:
         return findings
+    warmest = max(float(curve.temperature[0]), float(curve.ambient[0]))
+    if curve.kind == "discharge" and warmest > _HOT_START:
+        findings.append(
+            _finding(
+                FindingLevel.DOUBTFUL,
+                "temperature",
+                curve,
+                f"begins at {warmest - ZERO_CELSIUS:.1f} degC",
+                f'Check the unit: a column in degrees Fahrenheit needs unit = "degF" {_MAPPING}',
+            )
+        )
     offset = float(curve.temperature[0] - curve.ambient[0])
     if curve.kind == "discharge" and abs(offset) > _STRANGE_OFFSET:
         findings.append(
@@ -420,6 +432,7 @@ def _check_charge(curve: MeasuredCurve, description: CellDescription) -> list[Cu
         (1e-3, "The current is in amperes, not milliamperes, or the capacity was given in mA.h"),
         (1.0 / 3600.0, f'The time is in hours: write unit = "h" {_MAPPING}'),
         (1.0 / 60.0, f'The time is in minutes: write unit = "min" {_MAPPING}'),
+        (60.0, f'The time is in seconds, not in minutes: write unit = "s" {_MAPPING}'),
         (3600.0, f'The time is in seconds already: write unit = "s" {_MAPPING}'),
     ):
         if 0.3 * factor < ratio < 1.4 * factor:

@@ -166,7 +166,10 @@ def _build(table: dict[str, Any]) -> TableMapping:
     columns = {name: _rule(name, entry) for name, entry in given.items()}
     for name in ("time", "current", "voltage"):
         if name not in columns:
-            raise SpecError(f"columns.{name} is missing", remedy=f"Say which column holds the {name}, and its unit")
+            raise SpecError(
+                f"columns.{name} is missing",
+                remedy=f"Say which column holds the {name}, and its unit; add one to the file where it has none",
+            )
     values: dict[str, Any] = {}
     for key in _TEXTS:
         if key in table:

@@ -9,10 +9,16 @@ import pytest
 
 from celltwin.core import ModelError
 from celltwin.physics.calibration.base_sets import choose_base_set
-from celltwin.physics.calibration.calibrate import CalibrationOptions, calibrate
+from celltwin.physics.calibration.calibrate import CalibrationOptions, calibrate, fitted_discharges
 from celltwin.physics.calibration.calibration_figures import score_curve
 from celltwin.physics.calibration.calibration_problem import CalibrationProblem, choose_rows
-from celltwin.physics.calibration.cell_simulation import CellModel, CellSimulation, ModelOptions
+from celltwin.physics.calibration.cell_simulation import (
+    LEAD_RESISTANCE,
+    SURFACE_GAP,
+    CellModel,
+    CellSimulation,
+    ModelOptions,
+)
 from celltwin.physics.calibration.cell_simulation_profile import find_profile, simplify
 from celltwin.physics.calibration.optimisers import minimise
 from celltwin.physics.calibration.parameter_space_cell import cell_parameter_space
@@ -214,3 +220,24 @@ def test_chosen_rows_stand_for_all_scored_rows():
     assert shares.sum() == pytest.approx(1.0)
     assert np.all(hidden.scored[rows])
     assert rows[-1] == curve.time.size - 1
+
+
+def test_slow_discharges_are_fitted_where_the_open_circuit_curve_may_be_corrected():
+    curves = tuple(_curve(name, current, 600.0) for name, current in (("C/10", 0.5), ("1C", 5.0)))
+    slow_and_fast = MeasuredSet(cell="made up", curves=curves)
+
+    names = [
+        [curve.name for curve in fitted_discharges(slow_and_fast, CELL, shapes=shapes)] for shapes in (False, True)
+    ]
+
+    assert names == [["1C"], ["C/10", "1C"]]
+
+
+def test_what_a_start_says_of_the_rig_is_kept(measured):
+    start = {**TRUTH, LEAD_RESISTANCE: 0.007, SURFACE_GAP: 0.05}
+    options = CalibrationOptions(model="SPM", names=(CONTACT,), start=start, curves=("1.5C",), budget=1, threads=1)
+
+    result = calibrate(CELL, measured, options)
+
+    assert result.values[LEAD_RESISTANCE] == 0.007
+    assert result.values[SURFACE_GAP] == 0.05

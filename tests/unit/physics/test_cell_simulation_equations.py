@@ -53,7 +53,9 @@ def test_growth_takes_what_the_law_says():
     assert warm[-1] > 8.0
     values = parameters(0.02)
     expected = 12.0 * (1.0 + 0.02 * warm) * warm * values["Cell cooling surface area [m2]"]
-    np.testing.assert_allclose(-np.asarray(solution["Surface total cooling [W]"].entries), expected, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(
+        -np.asarray(solution["Surface total cooling [W]"].entries), expected, rtol=1e-6, atol=1e-9
+    )
     made = np.asarray(solution["Total heating [W]"].entries) + 100.0 * 0.01
     stored = 2.5e6 * values["Cell volume [m3]"] * warm[-1]
     assert np.trapezoid(made - expected, solution.t) == pytest.approx(stored, rel=2e-3)

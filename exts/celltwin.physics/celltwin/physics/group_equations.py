@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +81,7 @@ def join_cells(cell: CellEquations, n_cells: int) -> GroupEquations:
     balance = (1 - hold) * (casadi.sum2(currents) - (a + time * (b + time * c))) + hold * (voltage - held - time * ramp)
     residual = casadi.vertcat(casadi.vec(out[:nd, :]), casadi.vec(out[nd:ny, :]), out[ny, :].T - voltage, balance)
 
-    symbol = casadi.SX if cell.residual.is_a("SXFunction") else casadi.MX  # tables are looked up in matrices only
+    symbol: Any = casadi.SX if cell.residual.is_a("SXFunction") else casadi.MX  # tables are looked up in matrices only
     one_y, one_i, one_u = symbol.sym("y", ny), symbol.sym("i"), symbol.sym("u", inputs)
     one = casadi.jacobian(cell.residual(one_y, one_i, one_u), casadi.vertcat(one_y, one_i))
     one_jacobian = casadi.Function("cell_jacobian", [one_y, one_i, one_u], [one])

@@ -30,7 +30,6 @@ CURVES_FILE = "curves.npz"
 UNCERTAINTIES = {"none": "", "laplace": "laplace", "refits": "refits", "full": "emulator"}
 """What ``--uncertainty`` takes, and the posterior's method that it means."""
 BAND = 0.90  # probability of the bands about curves
-SLOWEST = 0.25  # of the nominal capacity in an hour: slower discharges are scored, not fitted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,14 +245,10 @@ def _read(settings: CalibrationSettings, description: CellDescription) -> Measur
 
 
 def _options(settings: CalibrationSettings, description: CellDescription, measured: MeasuredSet) -> CalibrationOptions:
-    from celltwin.physics.calibration.calibrate import CalibrationOptions
+    from celltwin.physics.calibration.calibrate import CalibrationOptions, fitted_discharges
 
     held = {measured.curve(name).name for name in settings.hold_out}
-    curves = [
-        curve.name
-        for curve in _scorable(measured).curves
-        if curve.kind == "discharge" and curve.mean_current >= SLOWEST * description.capacity
-    ]
+    curves = [curve.name for curve in fitted_discharges(_scorable(measured), description, shapes=settings.shapes)]
     fitted = tuple(name for name in curves if name not in held)
     if not fitted:
         there = ", ".join(f"{curve.name} ({curve.kind})" for curve in measured.curves)

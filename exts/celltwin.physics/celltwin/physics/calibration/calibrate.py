@@ -22,14 +22,15 @@ from .base_sets import BaseSet, choose_base_set
 from .base_sets_laws import ShapeCorrections
 from .calibration_figures import CurveFigures, score_curves
 from .calibration_problem import CalibrationProblem, CostOptions
-from .cell_simulation import LEAD_RESISTANCE, SURFACE_GAP, SURFACE_LAG, CellModel, ModelOptions
+from .cell_simulation import LEAD_RESISTANCE, MEASURING_INPUTS, SURFACE_GAP, SURFACE_LAG, CellModel, ModelOptions
 from .optimisers import OptimisationResult, Progress, minimise
 from .parameter_space import ParameterSpace
 from .parameter_space_cell import cell_parameter_space, cell_shapes, shape_parameter_space
 
-__all__ = ["CalibrationOptions", "CalibrationProgress", "CalibrationResult", "calibrate"]
+__all__ = ["CalibrationOptions", "CalibrationProgress", "CalibrationResult", "calibrate", "fitted_discharges"]
 
 _LOG = logging.getLogger(__name__)
+SLOWEST = 0.25  # of the capacity an hour: slower discharges follow the open-circuit curve
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,8 @@ class CalibrationOptions:
     model : {"SPM", "SPMe", "DFN"}
         Which equations.
     curves : tuple of str
-        Names of the curves that are fitted; where empty, all discharges of C/4 and faster.
+        Names of the curves that are fitted; where empty, all discharges of C/4 and faster, and with ``shapes`` slower
+        ones too.
     shapes : bool
         Whether open-circuit curves, entropic changes and diffusivities may be corrected over stoichiometry.
     free_shapes : bool
@@ -219,7 +221,7 @@ def calibrate(
     space = _free_parameters(base, options, curves).with_starts(options.start).tightened(options.spread_share)
     widened = options.shapes and options.free_shapes
     wide = ParameterSpace((*space.parameters, *shape_parameter_space(shapes))) if widened else space
-    fixed = {name: value for name, value in options.start.items() if name in coarse.input_names}
+    fixed = {name: value for name, value in options.start.items() if name in (*coarse.input_names, *MEASURING_INPUTS)}
     stages = _Stages(options, begun, progress, checkpoint, _fingerprint(options, curves, wide, base))
     finer = CalibrationProblem(curves, fine, wide, fixed, options.cost)
     warm = bool(options.start)  # a sister's values: nothing is gained by leaving them for another model's best
@@ -364,16 +366,33 @@ class _Stages:
         card.write_text(json.dumps({"fingerprint": fingerprint}), encoding="utf-8")
 
 
+def fitted_discharges(
+    measured: MeasuredSet, description: CellDescription, *, shapes: bool = False
+) -> list[MeasuredCurve]:
+    """Return the discharges that are fitted where none are named.
+
+    Those slower than C/4 follow the open-circuit curve, which a published set has as it is: they are fitted where it
+    may be corrected, and held out where it may not.
+
+    Parameters
+    ----------
+    measured : MeasuredSet
+        Curves of the cell.
+    description : CellDescription
+        The cell.
+    shapes : bool
+        Whether open-circuit curves may be corrected.
+    """
+    slowest = 0.0 if shapes else SLOWEST * description.capacity
+    return [curve for curve in measured.curves if curve.kind == "discharge" and curve.mean_current >= slowest]
+
+
 def _fitted_curves(
     measured: MeasuredSet, options: CalibrationOptions, description: CellDescription
 ) -> list[MeasuredCurve]:
     if options.curves:
         return [measured.curve(name) for name in options.curves]
-    found = [
-        curve
-        for curve in measured.curves
-        if curve.kind == "discharge" and curve.mean_current >= 0.25 * description.capacity
-    ]
+    found = fitted_discharges(measured, description, shapes=options.shapes)
     if not found:
         raise ModelError(
             f"cell {measured.cell} has no discharge of C/4 or faster to fit",

@@ -95,7 +95,7 @@ def build_bpx_sections(
             "Cell heat capacity [J.K-1.m-3]": inputs["Cell heat capacity [J.K-1.m-3]"],
             "Open-circuit voltage at 0% SOC [V]": description.lower_voltage,
             "Open-circuit voltage at 100% SOC [V]": description.upper_voltage,
-            "Thermodynamic factor": _thermodynamic_factor(laws, salt),
+            "Thermodynamic factor": _thermodynamic_factor(laws, inputs, salt),
         },
     }
     return {
@@ -165,11 +165,13 @@ def _efficiency(laws: Any, inputs: Mapping[str, float], layer: str) -> float:
     return float(inputs[f"{layer} porosity"] ** float(laws[f"{layer} Bruggeman coefficient (electrolyte)"]))
 
 
-def _thermodynamic_factor(laws: Any, salt: float) -> float:
+def _thermodynamic_factor(laws: Any, inputs: Mapping[str, float], salt: float) -> float:
     entry = laws.get("Thermodynamic factor", 1.0)
     if not callable(entry):
         return float(entry)
     import pybamm
 
     result = entry(pybamm.Scalar(salt), pybamm.Scalar(REFERENCE_TEMPERATURE))
-    return float(np.asarray(laws.evaluate(result) if isinstance(result, pybamm.Symbol) else result).reshape(-1)[0])
+    if isinstance(result, pybamm.Symbol):  # Ai2020's depends on the transference number, which is an input here
+        result = laws.evaluate(result, inputs=dict(inputs))
+    return float(np.asarray(result).reshape(-1)[0])

@@ -21,6 +21,7 @@ from .cell_simulation_surface import surface_temperature
 
 __all__ = [
     "LEAD_RESISTANCE",
+    "MEASURING_INPUTS",
     "SURFACE_GAP",
     "SURFACE_LAG",
     "CellModel",
@@ -32,7 +33,7 @@ __all__ = [
 LEAD_RESISTANCE = "Lead resistance [Ohm]"  # of clamps and leads: its drop is measured, its heat leaves the cell alone
 SURFACE_GAP = "Surface temperature gap"  # share of the mean temperature's rise that the measured surface lacks
 SURFACE_LAG = "Surface temperature lag [s]"  # with which the surface follows
-_MEASURING = (LEAD_RESISTANCE, SURFACE_GAP, SURFACE_LAG)  # of the measurement, not of the cell: 0 where not given
+MEASURING_INPUTS = (LEAD_RESISTANCE, SURFACE_GAP, SURFACE_LAG)  # of the measurement, not of the cell: 0 where not given
 VOLTAGE, TEMPERATURE = "Voltage [V]", "Volume-averaged cell temperature [K]"
 
 
@@ -126,7 +127,7 @@ class CellModel:
         ModelError
             If the candidate names what is no input.
         """
-        unknown = [name for name in values if name not in self._defaults and name not in _MEASURING]
+        unknown = [name for name in values if name not in self._defaults and name not in MEASURING_INPUTS]
         if unknown:
             raise ModelError(f"{', '.join(unknown)}: no such input of the cell model")
         return self._defaults | {name: float(value) for name, value in values.items()}
@@ -147,7 +148,7 @@ class CellModel:
         """
         model, solver = self._model(profile)
         given = [self.numbers(values) for values in candidates]
-        measuring = [{name: numbers.pop(name, 0.0) for name in _MEASURING} for numbers in given]
+        measuring = [{name: numbers.pop(name, 0.0) for name in MEASURING_INPUTS} for numbers in given]
         inputs = [{**numbers, **profile.inputs} for numbers in given]
         end = float(times[-1])
         stops = np.array(sorted({0.0, end, *(at for at in profile.kinks if 0.0 < at < end)}))

@@ -223,7 +223,7 @@ def _enertech_curve(rate: str, tables: dict[str, TextTable]) -> MeasuredCurve:
         ambient_temperature=_ENERTECH_AMBIENT,
         rest_voltage=float(columns.voltage[0]),
         assumptions=(
-            f"the current is {rate} times {_ENERTECH_CAPACITY} A.h from the second row on: the files give none",
+            f"the current is the rate times {_ENERTECH_CAPACITY} A.h from the second row on: the files give none",
             "thickness and temperature are interpolated at the times of the voltage",
         ),
     )

@@ -181,3 +181,12 @@ def test_an_unknown_format_says_what_to_write():
         parse_cell_description(text)
 
     assert '"21700"' in (caught.value.remedy or "")
+
+
+def test_a_slow_whole_discharge_that_draws_two_thirds_of_the_capacity_is_doubtful():
+    large = parse_cell_description(CELL.format(chemistry="NMC-graphite").replace("3000 mAh", "4800 mAh"))
+
+    found = [item for item in check_measured_set(measured(discharge(0.2)), large) if item.check == "capacity"]
+
+    assert [item.level for item in found] == [FindingLevel.DOUBTFUL]
+    assert "draws 3 A.h from a cell of 4.8 A.h" in found[0].message

@@ -36,6 +36,7 @@ _FINE_TEMPERATURE, _CLIPPED_SHARE = 0.08, 0.05  # [K], of the rows
 _FEWEST_ROWS = 30
 _MAPPING = "in a mapping file (docs/measurements.md)"
 _MORE_CHARGE, _AS_WARM = 0.005, 5.0  # of the slower discharge's; [K]
+_SLOW_RATE, _LEAST_SLOW, _LEAST = 0.5, 0.75, 0.5  # [1/h]; of the capacity that a whole discharge draws, slow or not
 _SAID = 3  # refused findings that one error says
 _COMPLETE = 0.05  # [V] above the lower cut-off that a discharge may stop at
 
@@ -449,7 +450,8 @@ def _check_charge(curve: MeasuredCurve, description: CellDescription) -> list[Cu
         ]
     if ratio > 1.15:
         return [_finding(FindingLevel.DOUBTFUL, "capacity", curve, said, "Check the capacity in the description")]
-    if ratio < 0.5 and not _stops_early(curve, description):
+    slow = curve.mean_current <= _SLOW_RATE * description.capacity
+    if ratio < (_LEAST_SLOW if slow else _LEAST) and not _stops_early(curve, description):
         return [
             _finding(
                 FindingLevel.DOUBTFUL,

@@ -12,6 +12,7 @@ from celltwin.physics.calibration import BASE_SETS
 from celltwin.physics.calibration.base_sets import choose_base_set
 from celltwin.physics.calibration.base_sets_balance import electrode_potentials
 from celltwin.physics.calibration.base_sets_laws import ShapeCorrections, published_values, with_laws
+from celltwin.physics.calibration.cell_simulation import CellModel, CellSimulation, ModelOptions
 from celltwin.physics.calibration.parameter_space_cell import cell_parameter_space, cell_shapes, shape_parameter_space
 from celltwin.physics.measurements import CellDescription, CurveSource, MeasuredCurve
 
@@ -159,3 +160,25 @@ def test_what_has_no_physical_range_cannot_be_free():
 def test_a_missing_bpx_file_is_named():
     with pytest.raises(ModelError, match="no such BPX file"):
         choose_base_set(CELL, base_set="nowhere.json")
+
+
+@pytest.mark.parametrize("chemistry", sorted(BASE_SETS))
+def test_a_cell_of_every_chemistry_discharges(chemistry):
+    cell = CellDescription(name="made up", chemistry=chemistry, format="18650", capacity=2.0)
+    model = CellModel(choose_base_set(cell), ModelOptions(model="SPM"))
+    time = np.arange(0.0, 601.0, 60.0)
+    curve = MeasuredCurve(
+        name="1C",
+        time=time,
+        current=np.where(time > 0.0, 2.0, 0.0),
+        voltage=np.full(time.size, 3.2),
+        scored=np.ones(time.size, dtype=bool),
+        ambient_temperature=298.15,
+        source=CurveSource(path="1C.csv", sha256="", rows=time.size),
+    )
+
+    found = CellSimulation(model, curve, np.arange(time.size)).solve({})
+
+    assert found.complete
+    assert cell.lower_voltage < found.voltage[-1] < found.voltage[0] < cell.upper_voltage + 0.1
+    assert 0.1 < found.temperature[-1] - 298.15 < 10.0

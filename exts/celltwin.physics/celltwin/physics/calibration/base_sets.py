@@ -141,6 +141,7 @@ def choose_base_set(
 
 def _scaled(name: str, description: CellDescription, curve: MeasuredCurve | None) -> BaseSet:
     values = _load(name)
+    _add_collectors(values)
     _take_entropic_changes(values, _ENTROPIC.get(name, name))
     values.update(
         {
@@ -190,6 +191,21 @@ def _load(name: str) -> pybamm.ParameterValues:
             raise ModelError("there is no such BPX file", where=name, remedy="Give the path of a BPX file")
         return read_bpx(path, path.read_bytes())[1]()
     return parameter_values(name, ())
+
+
+def _add_collectors(values: pybamm.ParameterValues) -> None:
+    """Give a set that was published without heat (Prada2013) collectors and thermal properties of Chen2020.
+
+    The lumped heat capacity and the cell's volume replace what they mean; PyBaMM asks for their names all the same.
+    """
+    source: Any = _load("Chen2020")
+    missing = {
+        key: source[key]
+        for key in source
+        if any(part in key for part in ("current collector", "density [kg", "specific heat", "thermal conductivity"))
+        and key not in values
+    }
+    values.update(missing, check_already_exists=False)
 
 
 def _take_entropic_changes(values: pybamm.ParameterValues, name: str) -> None:

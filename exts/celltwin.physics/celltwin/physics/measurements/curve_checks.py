@@ -7,14 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from celltwin.core import ZERO_CELSIUS, Array
-
 from .cell_description import CellDescription
-from .clipping import clipped_rows
 from .curve import MeasuredCurve, MeasuredSet, MeasurementError
 from .curve_checks_chemistry import check_chemistry
-from .curve_checks_finding import CurveFinding, FindingLevel
+from .curve_checks_finding import IN_MAPPING, CurveFinding, FindingLevel, found_in
 from .curve_checks_sign import find_current_sign
+from .curve_checks_temperature import check_temperature
 from .segments import rest_threshold
 
 __all__ = [
@@ -26,15 +24,10 @@ __all__ = [
 _GAP_STEPS, _GAP_SHARE = 10.0, 0.01  # times the usual step, and of the duration
 _GAP_LONG_STEPS = 3.0  # times the steps of a record that is sampled more slowly where little happens
 _GAP_CHARGE_DOUBTFUL, _GAP_CHARGE_REFUSED = 0.02, 0.2  # of the charge of the curve
-_COLDEST, _HOTTEST = 230.0, 400.0  # [K] a cell under test may have
-_HOT_START = ZERO_CELSIUS + 65.0  # [K]: chambers are seldom warmer, and 65 degF is a cool room
-_STRANGE_OFFSET = 5.0  # [K] between cell and surroundings before a load
 _SCORED_DOUBTFUL = 0.8  # share of the rows
 _SAME_RATE = 1.3  # rates within this factor tell the same
 _COARSE_VOLTAGE, _COARSE_TEMPERATURE = 5e-3, 0.3  # [V], [K]
-_FINE_TEMPERATURE, _CLIPPED_SHARE = 0.08, 0.05  # [K], of the rows
 _FEWEST_ROWS = 30
-_MAPPING = "in a mapping file (docs/measurements.md)"
 _MORE_CHARGE, _AS_WARM = 0.005, 5.0  # of the slower discharge's; [K]
 _SLOW_RATE, _LEAST_SLOW, _LEAST = 0.5, 0.75, 0.5  # [1/h]; of the capacity that a whole discharge draws, slow or not
 _SAID = 3  # refused findings that one error says
@@ -53,7 +46,7 @@ def check_curve(curve: MeasuredCurve, description: CellDescription | None = None
     """
     if not curve.scored.any():
         return (
-            _finding(
+            found_in(
                 FindingLevel.DOUBTFUL,
                 "rows",
                 curve,
@@ -64,7 +57,7 @@ def check_curve(curve: MeasuredCurve, description: CellDescription | None = None
     findings = [
         *_check_sign(curve),
         *_check_voltage_unit(curve, description),
-        *_check_temperature(curve),
+        *check_temperature(curve),
         *_check_rows(curve),
         *_check_gaps(curve),
     ]
@@ -150,7 +143,7 @@ def _check_order(discharges: Sequence[MeasuredCurve]) -> list[CurveFinding]:
         )
         if more > _MORE_CHARGE and abs(warmer) < _AS_WARM:
             findings.append(
-                _finding(
+                found_in(
                     FindingLevel.NOTE,
                     "charge",
                     curve,
@@ -192,24 +185,13 @@ def require_usable(findings: Sequence[CurveFinding]) -> None:
     raise MeasurementError(message, where=first.path or None, remedy=remedy)
 
 
-def _finding(level: FindingLevel, check: str, curve: MeasuredCurve, message: str, remedy: str) -> CurveFinding:
-    return CurveFinding(
-        level=level,
-        check=check,
-        curve=curve.name,
-        message=f"curve {curve.name} {message}",
-        remedy=remedy,
-        path=curve.source.path,
-    )
-
-
 def _check_sign(curve: MeasuredCurve) -> list[CurveFinding]:
     voltage = np.where(curve.scored, curve.voltage, np.nan)
     sign = find_current_sign(curve.time, curve.current, voltage)
     if sign >= 0:
         return []
     return [
-        _finding(
+        found_in(
             FindingLevel.REFUSED,
             "current sign",
             curve,
@@ -235,102 +217,7 @@ def _check_voltage_unit(curve: MeasuredCurve, description: CellDescription | Non
         remedy = "Give the voltage of one cell, or divide it by the number of cells in series"
     else:
         what, remedy = f"a median voltage of {median:.4g} V, that of no lithium-ion cell", "Check column and unit"
-    return [_finding(FindingLevel.REFUSED, "voltage unit", curve, f"has {what}", remedy)]
-
-
-def _check_temperature(curve: MeasuredCurve) -> list[CurveFinding]:
-    findings: list[CurveFinding] = []
-    for name, values in (("cell", curve.temperature), ("surroundings", curve.ambient)):
-        if values is None:
-            continue
-        low, high = float(np.min(values)), float(np.max(values))
-        if low >= _COLDEST and high <= _HOTTEST:
-            continue
-        if low > _COLDEST + ZERO_CELSIUS - 40.0:
-            remedy = f'The file has kelvin: write unit = "K" for this column {_MAPPING}'
-        elif high < 150.0:
-            remedy = f'The file has degrees Celsius: write unit = "degC" for this column {_MAPPING}'
-        else:
-            remedy = "Check the unit of the column, and whether a sensor came off"
-        findings.append(
-            _finding(
-                FindingLevel.REFUSED,
-                "temperature unit",
-                curve,
-                f"has temperatures of the {name} from {low:.1f} to {high:.1f} K "
-                f"({low - ZERO_CELSIUS:.1f} to {high - ZERO_CELSIUS:.1f} degC)",
-                remedy,
-            )
-        )
-    if curve.temperature is None:
-        if curve.kind != "rest":
-            findings.append(
-                _finding(
-                    FindingLevel.NOTE,
-                    "temperature",
-                    curve,
-                    "has no temperature of the cell: it is not scored for temperature",
-                    "Record the temperature of the cell's surface where you can",
-                )
-            )
-        return findings
-    if findings:
-        return findings
-    warmest = max(float(curve.temperature[0]), float(curve.ambient[0]))
-    if curve.kind == "discharge" and warmest > _HOT_START:
-        findings.append(
-            _finding(
-                FindingLevel.DOUBTFUL,
-                "temperature",
-                curve,
-                f"begins at {warmest - ZERO_CELSIUS:.1f} degC",
-                f'Check the unit: a column in degrees Fahrenheit needs unit = "degF" {_MAPPING}',
-            )
-        )
-    offset = float(curve.temperature[0] - curve.ambient[0])
-    if curve.kind == "discharge" and abs(offset) > _STRANGE_OFFSET:
-        findings.append(
-            _finding(
-                FindingLevel.DOUBTFUL,
-                "temperature",
-                curve,
-                f"begins {offset:+.1f} K from its surroundings",
-                "Check which sensor is which, and let the cell rest until it has the temperature of the chamber",
-            )
-        )
-    findings += _check_held(curve, curve.temperature)
-    top = clipped_rows(curve.temperature) & (curve.temperature == np.max(curve.temperature))
-    if curve.kind == "discharge" and curve.temperature_noise < _FINE_TEMPERATURE and np.mean(top) > _CLIPPED_SHARE:
-        findings.append(
-            _finding(
-                FindingLevel.DOUBTFUL,
-                "temperature",
-                curve,
-                f"repeats its highest temperature, {np.max(curve.temperature) - ZERO_CELSIUS:.2f} degC, in "
-                f"{np.count_nonzero(top)} rows: the sensor's range may end there",
-                "Check the range of the sensor",
-            )
-        )
-    return findings
-
-
-def _check_held(curve: MeasuredCurve, temperature: Array) -> list[CurveFinding]:
-    """Return a finding where a cell that is hotter than its surroundings does not cool at rest."""
-    if curve.kind != "rest" or curve.time[-1] < 600.0:
-        return []
-    excess = float(temperature[0] - curve.ambient[0])
-    if abs(excess) < 3.0 or float(np.ptp(temperature)) > 0.2 * abs(excess):
-        return []
-    return [
-        _finding(
-            FindingLevel.DOUBTFUL,
-            "temperature",
-            curve,
-            f"keeps {excess:+.1f} K to its surroundings through {curve.time[-1] / 60.0:.0f} minutes at rest: the file "
-            "repeats an old value",
-            "Leave the temperature of the rests out",
-        )
-    ]
+    return [found_in(FindingLevel.REFUSED, "voltage unit", curve, f"has {what}", remedy)]
 
 
 def _check_rows(curve: MeasuredCurve) -> list[CurveFinding]:
@@ -338,7 +225,7 @@ def _check_rows(curve: MeasuredCurve) -> list[CurveFinding]:
     scored = int(np.count_nonzero(curve.scored))
     if scored < _FEWEST_ROWS:
         findings.append(
-            _finding(
+            found_in(
                 FindingLevel.DOUBTFUL,
                 "rows",
                 curve,
@@ -350,7 +237,7 @@ def _check_rows(curve: MeasuredCurve) -> list[CurveFinding]:
     if share < _SCORED_DOUBTFUL:
         reasons = ", ".join(f"{count} {reason}" for reason, count in curve.source.left_out.items())
         findings.append(
-            _finding(
+            found_in(
                 FindingLevel.DOUBTFUL,
                 "rows",
                 curve,
@@ -360,7 +247,7 @@ def _check_rows(curve: MeasuredCurve) -> list[CurveFinding]:
         )
     if curve.source.digitised:
         findings.append(
-            _finding(
+            found_in(
                 FindingLevel.NOTE,
                 "digitised",
                 curve,
@@ -371,7 +258,7 @@ def _check_rows(curve: MeasuredCurve) -> list[CurveFinding]:
         )
     if curve.voltage_noise > _COARSE_VOLTAGE:
         findings.append(
-            _finding(
+            found_in(
                 FindingLevel.DOUBTFUL,
                 "voltage noise",
                 curve,
@@ -381,7 +268,7 @@ def _check_rows(curve: MeasuredCurve) -> list[CurveFinding]:
         )
     if curve.temperature is not None and curve.temperature_noise > _COARSE_TEMPERATURE:
         findings.append(
-            _finding(
+            found_in(
                 FindingLevel.NOTE,
                 "temperature noise",
                 curve,
@@ -409,7 +296,7 @@ def _check_gaps(curve: MeasuredCurve) -> list[CurveFinding]:
     if share > _GAP_CHARGE_REFUSED:
         level = FindingLevel.REFUSED
     return [
-        _finding(
+        found_in(
             level,
             "gaps",
             curve,
@@ -428,19 +315,20 @@ def _check_charge(curve: MeasuredCurve, description: CellDescription) -> list[Cu
     for factor, remedy in (
         (
             1e3,
-            f'The current is in milliamperes (write unit = "mA" {_MAPPING}) or the time in milliseconds (unit = "ms")',
+            f'The current is in milliamperes (write unit = "mA" {IN_MAPPING}) or the time in milliseconds '
+            '(unit = "ms")',
         ),
         (1e-3, "The current is in amperes, not milliamperes, or the capacity was given in mA.h"),
-        (1.0 / 3600.0, f'The time is in hours: write unit = "h" {_MAPPING}'),
-        (1.0 / 60.0, f'The time is in minutes: write unit = "min" {_MAPPING}'),
-        (60.0, f'The time is in seconds, not in minutes: write unit = "s" {_MAPPING}'),
-        (3600.0, f'The time is in seconds already: write unit = "s" {_MAPPING}'),
+        (1.0 / 3600.0, f'The time is in hours: write unit = "h" {IN_MAPPING}'),
+        (1.0 / 60.0, f'The time is in minutes: write unit = "min" {IN_MAPPING}'),
+        (60.0, f'The time is in seconds, not in minutes: write unit = "s" {IN_MAPPING}'),
+        (3600.0, f'The time is in seconds already: write unit = "s" {IN_MAPPING}'),
     ):
         if 0.3 * factor < ratio < 1.4 * factor:
-            return [_finding(FindingLevel.REFUSED, "current unit", curve, said, remedy)]
+            return [found_in(FindingLevel.REFUSED, "current unit", curve, said, remedy)]
     if ratio > 1.35:
         return [
-            _finding(
+            found_in(
                 FindingLevel.REFUSED,
                 "capacity",
                 curve,
@@ -449,11 +337,11 @@ def _check_charge(curve: MeasuredCurve, description: CellDescription) -> list[Cu
             )
         ]
     if ratio > 1.15:
-        return [_finding(FindingLevel.DOUBTFUL, "capacity", curve, said, "Check the capacity in the description")]
+        return [found_in(FindingLevel.DOUBTFUL, "capacity", curve, said, "Check the capacity in the description")]
     slow = curve.mean_current <= _SLOW_RATE * description.capacity
     if ratio < (_LEAST_SLOW if slow else _LEAST) and not _stops_early(curve, description):
         return [
-            _finding(
+            found_in(
                 FindingLevel.DOUBTFUL,
                 "capacity",
                 curve,
@@ -474,7 +362,7 @@ def _check_window(curve: MeasuredCurve, description: CellDescription) -> list[Cu
     low, high = float(np.min(voltage)), float(np.max(voltage))
     if high > description.upper_voltage + 0.06 or low < description.lower_voltage - 0.15:
         findings.append(
-            _finding(
+            found_in(
                 FindingLevel.REFUSED,
                 "voltage window",
                 curve,
@@ -488,7 +376,7 @@ def _check_window(curve: MeasuredCurve, description: CellDescription) -> list[Cu
         return findings
     if _stops_early(curve, description):
         findings.append(
-            _finding(
+            found_in(
                 FindingLevel.DOUBTFUL,
                 "incomplete",
                 curve,
@@ -502,7 +390,7 @@ def _check_window(curve: MeasuredCurve, description: CellDescription) -> list[Cu
         and curve.rest_voltage < description.upper_voltage - description.window.relaxation
     ):
         findings.append(
-            _finding(
+            found_in(
                 FindingLevel.DOUBTFUL,
                 "incomplete",
                 curve,

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["CurveFinding", "FindingLevel"]
+from .curve import MeasuredCurve
+
+__all__ = ["IN_MAPPING", "CurveFinding", "FindingLevel", "found_in"]
+
+IN_MAPPING = "in a mapping file (docs/measurements.md)"
 
 
 class FindingLevel(StrEnum):
@@ -49,3 +53,15 @@ class CurveFinding:
     def __str__(self) -> str:
         """Return one line: level, message, remedy."""
         return f"{self.level}: {self.message}. {self.remedy}"
+
+
+def found_in(level: FindingLevel, check: str, curve: MeasuredCurve, message: str, remedy: str) -> CurveFinding:
+    """Return a finding about one curve, whose message goes on after the curve's name."""
+    return CurveFinding(
+        level=level,
+        check=check,
+        curve=curve.name,
+        message=f"curve {curve.name} {message}",
+        remedy=remedy,
+        path=curve.source.path,
+    )

@@ -6,10 +6,8 @@ held out. The data is found through CELLTWIN_DATA.
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,11 +22,11 @@ from celltwin.physics.calibration.cell_simulation import CellModel, ModelOptions
 from celltwin.physics.calibration.optimisers import Progress
 from celltwin.physics.calibration.refit_cell import RefitOptions, refit_cell
 from celltwin.physics.measurements import CellDescription, MeasuredSet, read_measured_set
-from tools.bench.figures import describe_machine
+from tools.bench.figures import bench_parser, describe_machine
+from tools.bench.places import measured_data
 
 __all__ = ["SETS", "main", "run"]
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 SAMSUNG = CellDescription(name="Samsung 30Q", chemistry="NCA-graphite-SiOx", format="18650", capacity=3.0)
 XJTU = CellDescription(name="XJTU 18650", chemistry="NMC-graphite", format="18650", capacity=2.0)
 LGM50 = CellDescription(name="LG M50", chemistry="NMC-graphite-SiOx", format="21700", capacity=5.0)
@@ -243,17 +241,15 @@ def show(bench: Bench) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the bench as a command."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").strip())
+    parser = bench_parser(__doc__)
     parser.add_argument("--sets", nargs="+", choices=tuple(SETS), default=list(SETS), help="what is measured")
     parser.add_argument("--quick", action="store_true", help="150 evaluations a fit")
     parser.add_argument("--interpreted", action="store_true", help="do not compile the equations")
     parser.add_argument("--threads", type=int, default=2, help="candidates solved at one time")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file too")
     options = parser.parse_args(arguments)
-    folder = Path(os.environ.get("CELLTWIN_DATA") or REPOSITORY.parent / "shared" / "data")
     bench = run(
         options.sets,
-        folder=folder,
+        folder=measured_data(),
         quick=options.quick,
         compiled=not options.interpreted,
         threads=options.threads,

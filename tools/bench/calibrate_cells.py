@@ -1,9 +1,7 @@
-"""Bench of many cells: a sister cell refitted, a population recovered, a running pack's groups recalibrated."""
+"""Bench of many cells: a population recovered, a running pack's groups recalibrated."""
 
 from __future__ import annotations
 
-import argparse
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,57 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from celltwin.core import load_pack
-from celltwin.physics.calibration.calibrate import CalibrationOptions, calibrate
 from celltwin.physics.calibration.cell_population import CellEvidence, fit_population
 from celltwin.physics.calibration.online_recalibration import recalibrate_pack
 from celltwin.physics.calibration.online_recalibration_window import window_of_curves
-from celltwin.physics.calibration.refit_cell import RefitOptions, refit_cell
 from celltwin.physics.measurements import capacity_spread, list_cells, read_capacities, read_measured_set
-from celltwin.physics.measurements.cell_description import CellDescription
-from tools.bench.figures import Figures
+from tools.bench.figures import Figures, bench_parser, hand_over
+from tools.bench.places import PACKS, measured_data
 
-__all__ = ["recalibrate_leaf", "recover_population", "refit_sister", "run"]
+__all__ = ["recalibrate_leaf", "recover_population", "run"]
 
-SECONDS = 600.0  # for the calibration that the sister is refitted from
-TARGETS = {"2C": (0.5, 0.10), "3C": (0.6, 0.25)}  # of the sister's held-out curves: voltage, temperature [%]
 CELLS, POPULATIONS = 200, 20
-PACK = Path(__file__).resolve().parents[2] / "data" / "packs" / "leaf_3_modules.toml"
-
-
-def refit_sister(figures: Figures, data: Path) -> None:
-    """Calibrate S001 on 1C to 3C with shape corrections, refit S002 from its 1C alone, and score S002's 2C and 3C.
-
-    Parameters
-    ----------
-    figures : Figures
-        Where figures go.
-    data : Path
-        Folder of the measured sets.
-    """
-    description = CellDescription(
-        name="Samsung 30Q", chemistry="NCA-graphite-SiOx", format="18650", capacity=3.0, mass=0.046
-    )
-    folder = data / "samsung_30q"
-    options = CalibrationOptions(curves=("1C", "2C", "3C"), shapes=True, budget=4000, seconds=SECONDS, threads=1)
-    result = calibrate(description, read_measured_set(folder, cell="S001"), options)
-    for figure in result.figures:
-        if not figure.held_out:
-            figures.add(f"S001 {figure.name}, fitted: voltage", figure.voltage_mape, "%")
-            figures.add(f"S001 {figure.name}, fitted: temperature", figure.temperature_mape, "%")
-    figures.add("calibration of S001", result.seconds, "s")
-    sister = read_measured_set(folder, cell="S002")
-    refit = refit_cell(result, sister, RefitOptions(curves=("1C",), score=("1C", "2C", "3C")))
-    for before, after in zip(refit.before, refit.figures, strict=True):
-        kind = "held out" if after.held_out else "fitted"
-        voltage, temperature = TARGETS.get(after.name, (None, None))
-        figures.add(f"S002 {after.name}, not refitted: voltage", before.voltage_mape, "%")
-        figures.add(f"S002 {after.name}, not refitted: temperature", before.temperature_mape, "%")
-        figures.add(f"S002 {after.name}, {kind}: voltage", after.voltage_mape, "%", voltage)
-        figures.add(f"S002 {after.name}, {kind}: temperature", after.temperature_mape, "%", temperature)
-        figures.add(f"S002 {after.name}: rows that the simulation does not reach", after.missing, "")
-    figures.add("refit of S002", refit.seconds, "s")
-    for name, amount, deviation in zip(refit.prior.names, refit.amounts, refit.deviations, strict=True):
-        figures.add(f"S002 less S001, {name}", float(amount), f"± {deviation:.2g}")
+PACK = PACKS / "leaf_3_modules.toml"
 
 
 def recover_population(figures: Figures, data: Path) -> None:
@@ -119,7 +77,7 @@ def recalibrate_leaf(figures: Figures, data: Path) -> None:
         figures.add(f"Leaf {name}: speed", result.cell_steps / result.seconds, "cell-steps/s")
 
 
-PARTS = {"population": recover_population, "leaf": recalibrate_leaf, "sister": refit_sister}
+PARTS = {"population": recover_population, "leaf": recalibrate_leaf}
 
 
 def run(data: Path, parts: Sequence[str] = tuple(PARTS)) -> Figures:
@@ -140,18 +98,10 @@ def run(data: Path, parts: Sequence[str] = tuple(PARTS)) -> Figures:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the bench as a command: print its table, and write its JSON where ``--json FILE`` asks for it."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").strip())
+    parser = bench_parser(__doc__)
     parser.add_argument("--parts", nargs="+", choices=tuple(PARTS), default=list(PARTS), help="what is measured")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file too")
     options = parser.parse_args(arguments)
-    folder = os.environ.get("CELLTWIN_DATA")
-    if not folder:
-        parser.error("set CELLTWIN_DATA to the folder with samsung_30q, xjtu_cycles and leaf_modules")
-    figures = run(Path(folder), options.parts)
-    figures.show()
-    if options.json is not None:
-        figures.write(options.json)
-    return 0
+    return hand_over(run(measured_data(), options.parts), options.json)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ Searches are kept in ``--runs FOLDER``; those that are there are not repeated, a
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import os
@@ -33,13 +32,13 @@ from celltwin.physics.measurements import CellDescription, read_measured_set
 from tools.bench.calibrate_optimisers_plots import plot_optimisers
 from tools.bench.calibration_pybop import register_pybop
 from tools.bench.environment import BenchEnvironmentError, prepare_environment
-from tools.bench.figures import Figures
+from tools.bench.figures import Figures, bench_parser, hand_over
+from tools.bench.places import REPOSITORY, measured_data
 
 __all__ = ["Search", "best_pybop", "collect", "run"]
 
 _LOG = logging.getLogger(__name__)
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 METHODS = ("least_squares", "multi_start", "hybrid", "cma", "trust_region", "bayesian")
 DETERMINISTIC = ("least_squares", "PyBOP IRPropMin", "PyBOP AdamW", "PyBOP SciPyMinimize", "PyBOP NelderMead")
 TRIAL = 150  # evaluations that each of PyBOP's optimisers is tried with
@@ -287,9 +286,7 @@ def _processor_time() -> float:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the bench as a command."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file too")
-    parser.add_argument("--plots", type=Path, metavar="FOLDER", default=REPOSITORY / "docs" / "images")
+    parser = bench_parser(__doc__, pictures=True)
     parser.add_argument("--no-plots", action="store_true", help="draw nothing")
     parser.add_argument("--no-pybop", action="store_true", help="leave out PyBOP")
     parser.add_argument("--quick", action="store_true", help="one cell, one seed, 60 evaluations, no pictures")
@@ -299,13 +296,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no more searches after these")
     parser.add_argument("--runs", type=Path, metavar="FOLDER", default=REPOSITORY / "out" / "calibrate_optimisers")
     options = parser.parse_args(arguments)
-    data = Path(os.environ.get("CELLTWIN_DATA") or REPOSITORY.parent / "shared" / "data").resolve()
     if options.quick:
         options.cells, options.budgets, options.seeds, options.no_plots = options.cells[:1], [60], [0], True
         options.runs = options.runs.with_name(f"{options.runs.name}_quick")
     run(
         options.runs,
-        data,
+        measured_data(),
         cells=options.cells,
         budgets=options.budgets,
         seeds=options.seeds,
@@ -314,13 +310,10 @@ def main(arguments: list[str] | None = None) -> int:
         compiled=not options.quick,
     )
     searches = [each for each in collect(options.runs) if each.cell in options.cells]
-    figures = _figures(searches)
-    figures.show()
-    if options.json is not None:
-        figures.write(options.json)
+    status = hand_over(_figures(searches), options.json)
     if not options.no_plots and searches:
         plot_optimisers(options.plots / "calibration_optimisers.png", searches, trial=TRIAL)
-    return 0
+    return status
 
 
 if __name__ == "__main__":

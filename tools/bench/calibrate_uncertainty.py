@@ -10,7 +10,6 @@ cells made by a DFN on another published set, fitted by an SPMe at C/2 to 1.5C a
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import time
@@ -23,7 +22,7 @@ import numpy as np
 
 from celltwin.core import Array, ModelError
 from celltwin.physics.measurements import CellDescription, CurveSource, MeasuredCurve, read_measured_set
-from tools.bench.figures import Figures
+from tools.bench.figures import Figures, bench_parser, hand_over
 
 if TYPE_CHECKING:
     from celltwin.physics.calibration.calibrate import CalibrationResult
@@ -294,8 +293,7 @@ class _Report:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the bench as a command."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file too")
+    parser = bench_parser(__doc__)
     parser.add_argument("--cells", type=int, default=20, help="made cells with known parameters; 0 leaves them out")
     parser.add_argument("--others", type=int, default=6, help="cells made by another model; 0 leaves them out")
     parser.add_argument("--no-left-out", action="store_true", help="leave out curves predicted from the other two")
@@ -322,10 +320,7 @@ def main(arguments: list[str] | None = None) -> int:
         measure_other_models(figures, options.others, method)
     if options.cells:
         count_recovered(figures, options.cells, method)
-    figures.show()
-    if options.json is not None:
-        figures.write(options.json)
-    return 0
+    return hand_over(figures, options.json)
 
 
 if __name__ == "__main__":

@@ -28,11 +28,11 @@ from .pack_spec import (
     LayoutSpec,
     ModuleSpec,
     PackSpec,
-    RecalibrationSpec,
     SensorSpec,
 )
 from .quantities import QUANTITIES, SIMULATED_QUANTITIES, Kind, Level, Quality, Quantity, find_quantity
 from .readings import Alarm, PackState, Reading, ReadingKey, Severity
+from .recalibration_spec import RecalibrationSpec
 from .scenario import AmbientSpec, CoolantSpec, CycleBlock, InitialSpec, PhysicsSpec, Scenario, scenario_entry
 from .scenario_faults import (
     CoolantLoss,

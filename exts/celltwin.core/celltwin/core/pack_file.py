@@ -17,9 +17,9 @@ from .pack_spec import (
     LayoutSpec,
     ModuleSpec,
     PackSpec,
-    RecalibrationSpec,
     SensorSpec,
 )
+from .recalibration_spec import RecalibrationSpec
 from .spec_fields import FieldRule
 from .spec_tables import read_number, read_table, reject_unknown, require_table, require_tables
 

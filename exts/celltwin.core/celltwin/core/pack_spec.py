@@ -8,6 +8,7 @@ from functools import cached_property
 
 from .errors import SpecError
 from .quantities import Level, find_quantity
+from .recalibration_spec import RecalibrationSpec
 from .spec_fields import check_fields, spec_field
 from .units import unit_conversion
 
@@ -19,11 +20,9 @@ __all__ = [
     "LayoutSpec",
     "ModuleSpec",
     "PackSpec",
-    "RecalibrationSpec",
     "SensorSpec",
 ]
 
-SHORTEST_WINDOW = 900.0  # of telemetry that tells anything of a cell's capacity [s]
 CELL_FORMATS = ("cylindrical", "pouch", "prismatic")
 
 
@@ -324,33 +323,6 @@ class DataMappingSpec:
         if self.scale == 0.0:
             raise SpecError(
                 f"mappings[{self.channel}].scale = 0 would erase the values", remedy="Use 1 or -1 or a gain"
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecalibrationSpec:
-    """How the running twin learns capacity, resistance and diffusivity of the groups from their telemetry."""
-
-    interval: float = spec_field(
-        "Shortest window of telemetry that is learned from; 0 for no recalibration.",
-        unit="s",
-        at_least=0.0,
-        default=0.0,
-    )
-    memory: float = spec_field(
-        "Time after which what was learned counts by half.", unit="s", above=0.0, default=30.0 * 86400.0
-    )
-    seconds: float = spec_field(
-        "Time that its worker may take for a window [s of the wall clock].", unit="s", above=0.0, default=120.0
-    )
-
-    def __post_init__(self) -> None:
-        """Check the fields."""
-        check_fields(self, "recalibration")
-        if 0.0 < self.interval < SHORTEST_WINDOW:
-            raise SpecError(
-                f"recalibration.interval = {self.interval:g} s is too short to tell anything",
-                remedy=f"Give at least {SHORTEST_WINDOW:g} s, or 0 for no recalibration",
             )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from celltwin.core import SECONDS_PER_HOUR, Array, ModelError
 
+from ..engine.physical_constants import FARADAY
 from ..measurements.curve import MeasuredCurve
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Balance", "balance_on_charge", "balance_on_curve", "electrode_potentials"]
 
-FARADAY = 96485.33212  # [C/mol]
 POINTS = 1601
 AT_REST = 3e-3  # [V]: how well the open-circuit voltage at the start is known
 MARGIN = 1e-3  # of stoichiometry, where potentials run off

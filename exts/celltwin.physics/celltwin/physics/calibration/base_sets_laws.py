@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..engine.physical_constants import FARADAY, GAS_CONSTANT
+
 if TYPE_CHECKING:
     import pybamm
 
@@ -29,7 +31,6 @@ __all__ = [
 
 REFERENCE_TEMPERATURE = 298.15  # [K]
 REFERENCE_SALT = 1000.0  # [mol.m-3]
-FARADAY = 96485.33212  # [C/mol]
 CHARGE_MISSING = "Charge missing at start [C]"  # an input of each curve, not of a candidate
 EVALUATED_AT = 0.5  # stoichiometry at which diffusivity and exchange-current density are stated
 
@@ -293,13 +294,13 @@ def _function(entry: Any) -> Callable[..., Any]:
 
 
 def _arrhenius(energy: Any, temperature: Any) -> Any:
-    return energy / _GAS_CONSTANT * (1.0 / REFERENCE_TEMPERATURE - 1.0 / temperature)
+    return energy / GAS_CONSTANT * (1.0 / REFERENCE_TEMPERATURE - 1.0 / temperature)
 
 
 def _activation_energy(values: pybamm.ParameterValues, law: Callable[[float], Any]) -> float:
     cold, warm = REFERENCE_TEMPERATURE - 10.0, REFERENCE_TEMPERATURE + 10.0
     ratio = _evaluate(values, law(warm)) / _evaluate(values, law(cold))
-    return float(_GAS_CONSTANT * np.log(ratio) / (1.0 / cold - 1.0 / warm))
+    return float(GAS_CONSTANT * np.log(ratio) / (1.0 / cold - 1.0 / warm))
 
 
 def _number(values: pybamm.ParameterValues, name: str) -> float:
@@ -318,6 +319,3 @@ def _evaluate(values: pybamm.ParameterValues, result: Any) -> float:
 
     number = values.evaluate(result) if isinstance(result, pybamm.Symbol) else result
     return float(np.asarray(number, dtype=np.float64).reshape(-1)[0])
-
-
-_GAS_CONSTANT = 8.314462618  # [J.mol-1.K-1]

@@ -46,8 +46,6 @@ class CalibrationOptions:
         ones too.
     shapes : bool
         Whether open-circuit curves, entropic changes and diffusivities may be corrected over stoichiometry.
-    free_shapes : bool
-        Whether the corrections are fitted; otherwise they stay as ``start`` says.
     names : tuple of str
         Which parameters are free, in place of the standard 24.
     base_set : str, optional
@@ -75,7 +73,6 @@ class CalibrationOptions:
     model: Literal["SPM", "SPMe", "DFN"] = "DFN"
     curves: tuple[str, ...] = ()
     shapes: bool = False
-    free_shapes: bool = True
     names: tuple[str, ...] = ()
     base_set: str | None = None
     method: str = "least_squares"
@@ -219,13 +216,12 @@ def calibrate(
     )
     quick = CellModel(base, ModelOptions(model="SPMe", threads=options.threads, compiled=True), shapes)
     space = _free_parameters(base, options, curves).with_starts(options.start).tightened(options.spread_share)
-    widened = options.shapes and options.free_shapes
-    wide = ParameterSpace((*space.parameters, *shape_parameter_space(shapes))) if widened else space
+    wide = ParameterSpace((*space.parameters, *shape_parameter_space(shapes))) if options.shapes else space
     fixed = {name: value for name, value in options.start.items() if name in (*coarse.input_names, *MEASURING_INPUTS)}
     stages = _Stages(options, begun, progress, checkpoint, _fingerprint(options, curves, wide, base))
     finer = CalibrationProblem(curves, fine, wide, fixed, options.cost)
     warm = bool(options.start)  # a sister's values: nothing is gained by leaving them for another model's best
-    if warm and widened:
+    if warm and options.shapes:
         wide = wide.with_starts(options.start)
     position = wide.start if warm else space.start
     models = {"SPMe": quick, "coarse mesh": coarse} if options.model == "DFN" else {"coarse mesh": coarse}
@@ -234,7 +230,7 @@ def calibrate(
         problem = CalibrationProblem(curves, model, space if first else wide, fixed, options.cost)
         if first:
             position = stages.run(name, problem, position, share=0.15)
-            if widened:
+            if options.shapes:
                 problem = CalibrationProblem(curves, model, wide, fixed, options.cost)
                 position = wide.position({**wide.values(wide.start), **space.values(position)})
                 position = stages.run(f"{name}, shapes", problem, position, share=0.25)

@@ -9,7 +9,7 @@ import numpy as np
 
 from celltwin.core import ModelError
 
-from .base_sets_balance import FARADAY
+from ..engine.physical_constants import FARADAY
 from .base_sets_laws import REFERENCE_SALT, REFERENCE_TEMPERATURE
 from .calibrated_set_tables import LawTable, cell_tables, exchange_current
 from .consistency_capacity import RestingLimits

@@ -11,8 +11,8 @@ import numpy as np
 
 from celltwin.core import SECONDS_PER_HOUR, Array, ModelError
 
+from ..engine.physical_constants import FARADAY
 from ..measurements.curve import MeasuredCurve
-from .base_sets_balance import FARADAY
 from .base_sets_laws import with_laws
 from .cell_simulation import LEAD_RESISTANCE, CellModel, CellSimulation
 from .cell_simulation_equations import lumped_equations
@@ -164,7 +164,7 @@ def mean_heat_transfer(courses: Sequence[CellCourse], surface: float) -> float:
     Parameters
     ----------
     courses : sequence of CellCourse
-        Simulated curves.
+        Simulated curves, one at least.
     surface : float
         Of the cell [m2].
     """
@@ -172,8 +172,7 @@ def mean_heat_transfer(courses: Sequence[CellCourse], surface: float) -> float:
     warmth = sum(
         float(np.trapezoid(course.temperature - course.ambient_temperature, course.time)) for course in courses
     )
-    constant = courses[0].conductance if courses else 0.0
-    return (taken / warmth if abs(warmth) > 1.0 else constant) / surface
+    return (taken / warmth if abs(warmth) > 1.0 else courses[0].conductance) / surface
 
 
 def law_values(laws: Any, name: str, at: Array, inputs: Mapping[str, float], *further: float) -> Array:

@@ -19,7 +19,7 @@ from .calibration_problem import CalibrationProblem, CostOptions
 from .cell_population import CellEvidence
 from .cell_simulation import LEAD_RESISTANCE, CellModel, ModelOptions
 from .optimisers import minimise
-from .parameter_space import FreeParameter, ParameterSpace
+from .parameter_space import ParameterSpace
 from .parameter_space_cell import cell_parameter_space
 from .refit_coordinates import CellPrior, cell_prior
 
@@ -270,10 +270,6 @@ class RefitProblem:
         start = np.clip((np.clip(prior.mean, self.low, self.high) - self.low) / (self.high - self.low), 0.0, 1.0)
         self.space = _Start(start)
         names = tuple(name for item in prior.coordinates for name in item.inputs)
-        ranged = tuple(name for name in names if name != LEAD_RESISTANCE)
-        inputs = cell_parameter_space(shared.base, names=ranged).parameters if ranged else ()
-        if LEAD_RESISTANCE in names:
-            inputs = (*inputs, _LEAD)
         # Inputs are carried by value: no bounds of their own, no prior of their own.
         free = ParameterSpace(
             tuple(
@@ -284,7 +280,7 @@ class RefitProblem:
                     high=max(item.high, value + 1.0) if item.scale == "linear" else max(item.high, 1e3 * value),
                     spread=None,
                 )
-                for item in inputs
+                for item in cell_parameter_space(shared.base, names=names).parameters
                 for value in (self.shared[item.name],)
             )
         )
@@ -348,8 +344,6 @@ _AT_REST = 1e-2
 _INDEPENDENT = 3.0
 """How many values a curve is worth: what coordinates cannot say of two cells' difference is smooth, correlated over a
 fifth of the curve as a model's errors are: 1 / (2 l (1 - l (1 - exp(-1 / l)))) with l = 0.2."""
-
-_LEAD = FreeParameter(name=LEAD_RESISTANCE, unit="ohm", low=-1.0, high=1.0, start=0.0, source="of clamps and leads")
 
 
 @dataclass(frozen=True, eq=False)

@@ -215,7 +215,7 @@ def test_recording_after_close_is_refused(tmp_path: Path, leaf_pack: PackSpec) -
 
 
 CHILD = """
-import os, resource, signal, sys
+import itertools, os, resource, signal, sys
 from pathlib import Path
 import numpy as np
 from celltwin.core import Kind, Level, PackState, Reading, RecordingError, load_pack
@@ -223,10 +223,11 @@ from celltwin.telemetry import HistoryWriter
 
 spec = load_pack(Path(sys.argv[2]))
 writer = HistoryWriter(Path(sys.argv[1]), spec, flush_seconds=0.05)
-random = np.random.default_rng(1)
+# Drawn before: each draw lets the interpreter's lock go and takes it back before the writing thread can wake.
+rows = np.random.default_rng(1).uniform(290.0, 310.0, (50_000, spec.n_cells))
 
 def image(step):
-    values = random.uniform(290.0, 310.0, spec.n_cells)
+    values = rows[step % len(rows)]
     return PackState(time=float(step), step=step).updated(
         Reading.at(Kind.ESTIMATED, "temperature", Level.CELL, values, step, provenance="child"))
 """
@@ -244,7 +245,7 @@ LIMITED = """
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 try:
-    for step in range(1_000_000):
+    for step in itertools.count():  # the parent waits no longer than its timeout
         writer.record(image(step))
 except RecordingError as error:
     print(error)
@@ -306,11 +307,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.skipif(os.name != "posix", reason="needs mount: run on Linux")
 def test_a_full_disk_is_named_once_and_what_was_written_stays(small_disk: Path, leaf_pack: PackSpec) -> None:
     writer = HistoryWriter(small_disk / "history", leaf_pack, flush_seconds=0.02)
-    random = np.random.default_rng(1)
+    rows = np.random.default_rng(1).uniform(290.0, 310.0, (50_000, leaf_pack.n_cells))
 
     def record_until_full() -> None:
         for step in range(10_000_000):
-            values = random.uniform(290.0, 310.0, leaf_pack.n_cells)
+            values = rows[step % len(rows)]
             reading = Reading.at(Kind.ESTIMATED, "temperature", Level.CELL, values, step, provenance="test")
             writer.record(PackState(time=float(step), step=step).updated(reading))
 

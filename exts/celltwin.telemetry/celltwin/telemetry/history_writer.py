@@ -73,6 +73,12 @@ class HistoryWriter:
         flush_seconds: float = FLUSH_SECONDS,
         resume_at: float | None = None,
     ) -> None:
+        import pyarrow.parquet
+
+        # Arrow looks for pandas at its first array. The imports, half a second here, take seven in the writing thread
+        # beside a caller that never waits, and what is recorded meanwhile would be lost with the process.
+        pyarrow.array([0.0])
+
         self.folder = Path(folder)
 
         def parts(data_set: str) -> PartFiles:

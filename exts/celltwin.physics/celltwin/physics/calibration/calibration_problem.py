@@ -13,6 +13,7 @@ from celltwin.core import Array, ShapeError
 from ..measurements.curve import MeasuredCurve
 from .cell_simulation import CellModel, CellSimulation, SimulatedCurve
 from .parameter_space import ParameterSpace
+from .potential_rise import PotentialRise
 
 __all__ = ["CalibrationProblem", "CostOptions", "ResidualBlock", "choose_rows"]
 
@@ -154,6 +155,7 @@ class CalibrationProblem:
         self.evaluations = 0
         self.failures: dict[str, int] = {}
         self._fits = [_CurveFit(curve, model, self.cost_options) for curve in self.curves]
+        self._rise = PotentialRise(model.base, model.shapes, space.names)
         self._prior = self.space.start
         self._offsets: list[tuple[Array, Array]] | None = None
         self.best_errors = (float("nan"), float("nan"))
@@ -162,11 +164,11 @@ class CalibrationProblem:
     @property
     def size(self) -> int:
         """Number of residuals."""
-        return sum(fit.size for fit in self._fits) + self.space.size
+        return sum(fit.size for fit in self._fits) + self._rise.size + self.space.size
 
     @property
     def blocks(self) -> tuple[ResidualBlock, ...]:
-        """What the residuals are made of, in their order; the priors' residuals follow after."""
+        """What the residuals are made of, in their order; those of rising potentials and of priors follow after."""
         return tuple(block for fit in self._fits for block in fit.blocks())
 
     def values(self, position: Array) -> dict[str, float]:
@@ -217,7 +219,7 @@ class CalibrationProblem:
         held = np.where(np.isfinite(spreads), spreads, 1.0)
         prior = np.where(np.isfinite(spreads), (positions - self._prior) / held, 0.0)
         self.evaluations += len(candidates)
-        residuals = np.concatenate([*blocks, prior], axis=1)
+        residuals = np.concatenate([*blocks, self._rise.residuals(candidates), prior], axis=1)
         self._note_best(residuals)
         return residuals
 

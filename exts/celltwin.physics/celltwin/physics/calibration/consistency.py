@@ -9,11 +9,18 @@ from celltwin.core import ModelError
 
 from ..measurements.curve import MeasuredCurve, MeasuredSet
 from .base_sets_laws import with_laws
-from .consistency_balance import BalanceLimits, check_capacity, check_course, check_slow_capacity
+from .consistency_balance import (
+    BalanceLimits,
+    check_capacity,
+    check_course,
+    check_potentials,
+    check_slow_capacity,
+)
 from .consistency_capacity import RestingLimits, find_resting_limits
 from .consistency_check import CheckOutcome, ConsistencyCheck, worst_outcome
 from .consistency_course import CellCourse, simulate_course
 from .consistency_flags import FitLimits, check_data, check_fit, check_search
+from .potential_rise import potential_rises
 
 if TYPE_CHECKING:
     from ..measurements.cell_description import CellDescription
@@ -103,7 +110,8 @@ def audit_calibration(
     resting = find_resting_limits(laws, inputs, description.lower_voltage, description.upper_voltage)
     curves = [measured.curve(found.name) for found in result.figures][:MOST_CURVES]
     drawn = max((curve.charge for curve in curves), default=0.0)
-    checks = list(check_capacity(resting, description, drawn, balance))
+    checks = [*check_capacity(resting, description, drawn, balance)]
+    checks += check_potentials(potential_rises(laws, inputs), balance)
     for curve in curves:
         if not _is_slow_and_whole(curve, description):
             continue

@@ -15,7 +15,7 @@ from .consistency_capacity import RestingLimits
 from .consistency_check import CheckOutcome, ConsistencyCheck, check_number, judge
 from .consistency_course import CellCourse
 
-__all__ = ["BalanceLimits", "check_capacity", "check_course", "check_slow_capacity"]
+__all__ = ["BalanceLimits", "check_capacity", "check_course", "check_potentials", "check_slow_capacity"]
 
 _REFERENCE = 298.15  # temperature at which open-circuit potentials are stated [K]
 _WARMTH, _VOLTAGE = 0.2, 5e-3  # systematic uncertainty of temperatures [K] and voltages [V]
@@ -45,6 +45,8 @@ class BalanceLimits:
         Heat that the measured voltage means against heat that the measured temperature means [%].
     slow : tuple of float
         Charge at rest beyond that of a slow complete discharge [%].
+    rise : tuple of float
+        How far an electrode's open-circuit potential rises with lithium [mV].
     """
 
     charge: tuple[float, float] = (0.3, 2.0)
@@ -56,6 +58,7 @@ class BalanceLimits:
     mixing: tuple[float, float] = (25.0, 60.0)
     measured_heat: tuple[float, float] = (15.0, 40.0)
     slow: tuple[float, float] = (5.0, 15.0)
+    rise: tuple[float, float] = (2.0, 100.0)
 
 
 def check_capacity(
@@ -163,6 +166,29 @@ def check_slow_capacity(
         curve=curve.name,
         message=f"{curve.name} drew {curve.charge:.3f} A.h from {begun:.3f} V at rest down to {lower_voltage:g} V, and "
         f"the calibrated cell holds {resting.capacity:.3f} A.h there: what faster discharges leave in it is not known",
+    )
+
+
+def check_potentials(rises: Mapping[str, float], allowed: BalanceLimits) -> tuple[ConsistencyCheck, ...]:
+    """Return whether each electrode's open-circuit potential falls with lithium, as of one phase it must.
+
+    Parameters
+    ----------
+    rises : mapping of str to float
+        All rises together by electrode [V].
+    allowed : BalanceLimits
+        Limits.
+    """
+    return tuple(
+        check_number(
+            f"{side.lower()} open-circuit potential",
+            1e3 * rise,
+            allowed.rise,
+            unit="mV",
+            message=f"over the whole of stoichiometry the potential rises with lithium by {1e3 * rise:.1f} mV in all; "
+            "where it rises, particles would part into two phases",
+        )
+        for side, rise in rises.items()
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from celltwin.core import Array, SettingsError
 
 from .parameter_sets import parameter_values
+from .table_functions import replace_tables
 from .parameters import CellParameters
 
 if TYPE_CHECKING:
@@ -136,6 +137,7 @@ def _with_inputs(parameters: CellParameters) -> Any:
     import pybamm
 
     values = parameter_values(parameters.base_set, parameters.overrides)
+    replace_tables(values)
     named = {name: pybamm.InputParameter(name) for name in (*CELL_INPUTS, *_INITIAL_INPUTS)}
     heat = {}
     for layer in (

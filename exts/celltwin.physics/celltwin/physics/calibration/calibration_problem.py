@@ -17,7 +17,7 @@ from .potential_rise import PotentialRise
 
 __all__ = ["CalibrationProblem", "CostOptions", "ResidualBlock", "choose_rows"]
 
-SHORTFALL = 1000.0  # what the residual of a row that was not reached grows by over the length of the curve
+SHORTFALL = 5000.0  # what the residual of a row that was not reached grows by over the length of the curve
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,15 +25,14 @@ from .consistency_course import law_values
 __all__ = ["PotentialRise", "potential_rises"]
 
 NODES = 199
-LEAST_FALL = 0.005  # [V] over the whole of stoichiometry, about a tenth of graphite's flattest plateau
-DEVIATION = 0.004  # [V] over the whole of stoichiometry, of which a potential may fall short of it
+DEVIATION = 0.008  # root mean square slope [V] over stoichiometry that counts as one standard deviation
 SIDES = ("Negative", "Positive")
 
 
 class PotentialRise:
-    """Where potentials fall less than :data:`LEAST_FALL`, as residuals of shape corrections' coefficients.
+    """Where potentials rise with lithium, as residuals of shape corrections' coefficients.
 
-    Where the published potential falls less already, it is what corrections are held to.
+    Where the published potential rises already, corrections may leave it as it is.
 
     Parameters
     ----------
@@ -71,7 +70,7 @@ class PotentialRise:
         found = [np.zeros((len(candidates), 0))]
         for slope, (names, response) in zip(self._slopes, self._free, strict=True):
             amounts = np.array([[values.get(name, 0.0) for name in names] for values in candidates])
-            most = np.maximum(slope, -LEAST_FALL)
+            most = np.maximum(slope, 0.0)
             found.append(np.maximum(slope + amounts @ response - most, 0.0) / (DEVIATION * np.sqrt(NODES)))
         return np.concatenate(found, axis=1)
 

@@ -31,6 +31,7 @@ __all__ = ["CalibrationOptions", "CalibrationProgress", "CalibrationResult", "ca
 
 _LOG = logging.getLogger(__name__)
 SLOWEST = 0.25  # of the capacity an hour: slower discharges follow the open-circuit curve
+COMPILES_FROM = 150.0  # [s]: in less, what compiling takes is better spent searching
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,8 @@ class CalibrationOptions:
     threads : int
         Candidates solved at one time.
     compiled : bool
-        Whether the equations are compiled first: a minute once for every chemistry, then three times faster.
+        Whether the equations are compiled first: a minute once for every chemistry, then three times faster. A
+        calibration of less than :data:`COMPILES_FROM` seconds compiles nothing.
     cost : CostOptions
         What counts how much.
     start : mapping of str to float
@@ -201,6 +203,7 @@ def calibrate(
     if base is None:
         base = choose_base_set(description, base_set=options.base_set, curve=slowest)
     shapes = cell_shapes(base) if options.shapes else ShapeCorrections()
+    lasting = options.seconds >= COMPILES_FROM
     coarse, fine = (
         CellModel(
             base,
@@ -208,13 +211,13 @@ def calibrate(
                 model=options.model,
                 mesh=mesh,
                 threads=options.threads,
-                compiled=options.compiled and mesh == "coarse",
+                compiled=options.compiled and lasting and mesh == "coarse",
             ),
             shapes,
         )
         for mesh in ("coarse", "default")
     )
-    quick = CellModel(base, ModelOptions(model="SPMe", threads=options.threads, compiled=True), shapes)
+    quick = CellModel(base, ModelOptions(model="SPMe", threads=options.threads, compiled=lasting), shapes)
     space = _free_parameters(base, options, curves).with_starts(options.start).tightened(options.spread_share)
     wide = ParameterSpace((*space.parameters, *shape_parameter_space(shapes))) if options.shapes else space
     fixed = {name: value for name, value in options.start.items() if name in (*coarse.input_names, *MEASURING_INPUTS)}

@@ -39,7 +39,8 @@ def test_a_thinned_table_stays_within_its_tolerance_with_fewer_knots():
     y = np.exp(-30.0 * x) + 0.1 * np.tanh((x - 0.5) / 0.05)
     thin_x, thin_y = thin_table(x, y, 3e-4)
     assert thin_x.size < 100
-    assert thin_x[0] == x[0] and thin_x[-1] == x[-1]
+    assert thin_x[0] == x[0]
+    assert thin_x[-1] == x[-1]
     assert np.abs(np.interp(x, thin_x, thin_y) - y).max() <= 3e-4
 
 
@@ -79,3 +80,23 @@ def test_tables_in_parameter_values_become_closed_forms_and_formulas_stay():
     np.testing.assert_allclose(moved.evaluate().reshape(-1), exact, rtol=0.0101)
     assert values["Formula [V]"](1.5) == 3.0
     assert values["Number"] == 3.0
+
+
+def test_two_tables_of_one_argument_stay_two():
+    import pybamm
+
+    x = np.linspace(0.0, 1.0, 5)
+    values = pybamm.ParameterValues(
+        {
+            "Potential [V]": lambda at: pybamm.Interpolant(x, 4.0 - x, at),
+            "Entropic change [V.K-1]": lambda at: pybamm.Interpolant(x, 1e-4 * x, at),
+        }
+    )
+    replace_tables(values)
+    at = pybamm.StateVector(slice(0, 1))
+    both = values["Potential [V]"](at) + 10.0 * values["Entropic change [V.K-1]"](at)
+    import casadi
+
+    y = casadi.MX.sym("y", 1)
+    function = casadi.Function("f", [y], [both.to_casadi(casadi.MX(0.0), y, inputs={})])
+    assert float(function(0.5)) == pytest.approx(3.5005)

@@ -10,8 +10,8 @@ import numpy as np
 from celltwin.core import Array, SettingsError
 
 from .parameter_sets import parameter_values
-from .table_functions import replace_tables
 from .parameters import CellParameters
+from .table_functions import replace_tables
 
 if TYPE_CHECKING:
     import casadi

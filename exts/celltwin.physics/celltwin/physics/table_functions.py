@@ -6,6 +6,7 @@ minute and a half. A sum of absolute values gives the same straight pieces.
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,7 +38,6 @@ class StraightPieces:
         self.bends = 0.5 * np.diff(slopes)
         self.slope = float(0.5 * (slopes[0] + slopes[-1]))
         self.level = float(y[0] - self.slope * x[0] - self.bends @ np.abs(x[0] - self.knots))
-        self.__name__ = "straight_pieces"
 
     def __call__(self, x: Any) -> Any:
         """Return values at numbers, or at a column of casadi symbols."""
@@ -108,5 +108,7 @@ def _without_tables(symbol: Any, name: str) -> Any:
         absolute = next((limit for unit, limit in TOLERANCES.items() if name.endswith(unit)), None)
         tolerance = TOLERANCE * np.abs(y) if absolute is None else np.full(y.shape, absolute)
         thinned = thin_table(x, y, np.maximum(tolerance, 1e-12 * np.abs(y).max()))
-        return pybamm.Function(StraightPieces(*thinned), children[0])
+        # PyBaMM takes functions of one name and argument for one and the same.
+        digest = hashlib.sha256(np.concatenate(thinned).tobytes()).hexdigest()[:16]
+        return pybamm.Function(StraightPieces(*thinned), children[0], name=f"straight_pieces_{digest}")
     return symbol.create_copy(new_children=children) if children else symbol

@@ -176,7 +176,9 @@ def _read(source: str | pybamm.ParameterValues) -> tuple[pybamm.ParameterValues,
     if not _is_file(source):
         return parameter_values(source, ()), source, source
     parameters = load_cell_parameters(source)
-    return parameter_values(parameters.base_set, parameters.overrides), parameters.name, parameters.base_set
+    values = parameter_values(parameters.base_set, parameters.overrides)
+    calibrated = parameters.provenance.get("model", {})  # a file that calibration wrote names the set it began from
+    return values, parameters.name, calibrated.get("base_set", parameters.base_set)
 
 
 def _is_file(source: str) -> bool:

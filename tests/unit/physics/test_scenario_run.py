@@ -155,7 +155,7 @@ def test_ambient_and_initial_temperature_reach_the_cells(spec):
 
 def test_a_cell_driven_past_its_model_ends_the_run_with_its_name_and_keeps_the_rest(spec):
     fault = "[[faults]]\nkind = 'internal_short'\ntarget = 'cell:5'\nresistance = 0.005\n"
-    result = simulate_scenario(replace(spec, parallel=20), scenario(REST + fault, soc=0.9), device="cpu")
+    result = simulate_scenario(replace(spec, parallel=28), scenario(REST + fault, soc=0.9), device="cpu")
 
     assert result.ended == "failed"
     assert re.match(r"temperature of M01\.G01\.C06 is \d+ at .* its limits are 150 and 3000", result.failure)

@@ -12,6 +12,7 @@ from celltwin.core import Array, ShapeError
 
 from ..measurements.curve import MeasuredCurve
 from .cell_simulation import CellModel, CellSimulation, SimulatedCurve
+from .electrode_room import ElectrodeRoom
 from .parameter_space import ParameterSpace
 from .potential_rise import PotentialRise
 
@@ -156,6 +157,7 @@ class CalibrationProblem:
         self.failures: dict[str, int] = {}
         self._fits = [_CurveFit(curve, model, self.cost_options) for curve in self.curves]
         self._rise = PotentialRise(model.base, model.shapes, space.names)
+        self._room = ElectrodeRoom(model.base, self.curves)
         self._prior = self.space.start
         self._offsets: list[tuple[Array, Array]] | None = None
         self.best_errors = (float("nan"), float("nan"))
@@ -164,11 +166,11 @@ class CalibrationProblem:
     @property
     def size(self) -> int:
         """Number of residuals."""
-        return sum(fit.size for fit in self._fits) + self._rise.size + self.space.size
+        return sum(fit.size for fit in self._fits) + self._rise.size + self._room.size + self.space.size
 
     @property
     def blocks(self) -> tuple[ResidualBlock, ...]:
-        """What the residuals are made of, in their order; those of rising potentials and of priors follow after."""
+        """What the residuals are made of, in their order; those of potentials, electrodes and priors follow after."""
         return tuple(block for fit in self._fits for block in fit.blocks())
 
     def values(self, position: Array) -> dict[str, float]:
@@ -219,7 +221,8 @@ class CalibrationProblem:
         held = np.where(np.isfinite(spreads), spreads, 1.0)
         prior = np.where(np.isfinite(spreads), (positions - self._prior) / held, 0.0)
         self.evaluations += len(candidates)
-        residuals = np.concatenate([*blocks, self._rise.residuals(candidates), prior], axis=1)
+        room = self._room.residuals([self.model.numbers(values) for values in candidates])
+        residuals = np.concatenate([*blocks, self._rise.residuals(candidates), room, prior], axis=1)
         self._note_best(residuals)
         return residuals
 

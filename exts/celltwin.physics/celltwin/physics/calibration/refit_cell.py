@@ -306,7 +306,7 @@ class RefitProblem:
     def departures(self, amounts: Array) -> Array:
         """Return the residuals of the curves alone, shape (n_candidates, n_residuals)."""
         positions = np.stack([self._inner(row) for row in np.atleast_2d(amounts)])
-        return self.inner.residuals_many(positions)[:, : self.inner.size - self.inner.space.size]
+        return self.inner.residuals_many(positions)[:, : sum(block.rows.size for block in self.inner.blocks)]
 
     def residuals_many(self, positions: Array) -> Array:
         """Return the residuals of curves and prior, shape (n_candidates, n_residuals)."""

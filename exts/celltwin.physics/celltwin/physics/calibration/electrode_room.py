@@ -18,7 +18,7 @@ from .consistency_course import electrode_capacity
 
 __all__ = ["ElectrodeRoom"]
 
-MARGIN = 0.01  # of stoichiometry, that stays free in the positive and left in the negative electrode
+LEFT, FREE = 0.001, 0.01  # of stoichiometry, left in the negative and free in the positive electrode
 DEVIATION = 0.002  # of stoichiometry
 
 
@@ -48,7 +48,7 @@ class ElectrodeRoom:
             All inputs of the cell model by name.
         """
         ends = np.array([self._ends(inputs) for inputs in candidates])
-        over = np.stack([MARGIN - ends[:, 0], ends[:, 1] - (1.0 - MARGIN)], axis=1)
+        over = np.stack([LEFT - ends[:, 0], ends[:, 1] - (1.0 - FREE)], axis=1)
         return np.maximum(over, 0.0) / DEVIATION
 
     def _ends(self, inputs: Mapping[str, float]) -> tuple[float, float]:

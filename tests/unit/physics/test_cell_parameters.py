@@ -60,6 +60,11 @@ def test_tables_of_a_file_are_what_pybamm_gives(name):
     assert rebuilt.capacity == pytest.approx(stored.capacity, rel=1e-5)
 
 
+def test_a_calibrated_set_is_not_built_anew():
+    with pytest.raises(ModelError, match="xjtu_18650: the set is calibrated, not built"):
+        rebuild_cell_parameters(load_cell_parameters("xjtu_18650"))
+
+
 @pytest.mark.parametrize("name", OF_OVERRIDES)
 def test_every_override_names_its_source_and_the_file_its_limits(name):
     parameters = load_cell_parameters(name)

@@ -153,7 +153,18 @@ def rebuild_cell_parameters(parameters: CellParameters) -> CellParameters:
 
     The files in ``data/parameters`` hold what this gives: run it after a change of an override, and write
     :meth:`CellParameters.content` back.
+
+    Raises
+    ------
+    ModelError
+        If the parameters are those of a calibrated set, which states its tables itself.
     """
+    if parameters.base_set.endswith(".json"):
+        raise ModelError(
+            "the set is calibrated, not built from overrides",
+            where=parameters.name,
+            remedy="Calibrate it again with celltwin calibrate; its provenance names data and options",
+        )
     given = ("lowest_voltage", "highest_voltage", "resistance", "heat_capacity", "heat_transfer", "surface")
     return build_cell_parameters(
         parameters.name,

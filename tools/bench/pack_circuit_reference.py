@@ -138,7 +138,7 @@ class CircuitReference:
         self, parameters: CellParameters, pack: ReferencePack, *, fidelity: str = "SPMe", mesh: Mesh = FINE_MESH
     ) -> None:
         self.parameters, self.pack = parameters, pack
-        self.cell = discretise_cell(parameters, fidelity, mesh)
+        self.cell = discretise_cell(parameters, fidelity, mesh, exact_tables=True)
         self.n_groups, self.parallel = pack.capacity_scale.shape
         self.n_cells = self.n_groups * self.parallel
         self._functions, self._read = self._equations()

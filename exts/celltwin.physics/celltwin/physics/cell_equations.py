@@ -79,7 +79,9 @@ class CellEquations:
     stoichiometry_offset: float
 
 
-def discretise_cell(parameters: CellParameters, fidelity: str, mesh: Mesh) -> CellEquations:
+def discretise_cell(
+    parameters: CellParameters, fidelity: str, mesh: Mesh, *, exact_tables: bool = False
+) -> CellEquations:
     r"""Return the discretised equations of a cell with a lumped temperature.
 
     .. math:: C \dot T = Q(y, I) + R I^2 - G (T - T_\mathrm{surroundings})
@@ -92,6 +94,8 @@ def discretise_cell(parameters: CellParameters, fidelity: str, mesh: Mesh) -> Ce
         PyBaMM's model.
     mesh : Mesh
         Finite volumes.
+    exact_tables : bool
+        Look tables up as they are, in place of straight pieces near them: slow, and slower to compile.
 
     Raises
     ------
@@ -111,7 +115,7 @@ def discretise_cell(parameters: CellParameters, fidelity: str, mesh: Mesh) -> Ce
         raise SettingsError(f"fidelity = {fidelity!r} is unknown", remedy=f"Use one of {', '.join(FIDELITIES)}")
     options = {"thermal": "lumped", "contact resistance": "true", "cell geometry": "arbitrary"}
     model = getattr(pybamm.lithium_ion, fidelity)(options)
-    values = _with_inputs(parameters)
+    values = _with_inputs(parameters, exact_tables=exact_tables)
     values.process_model(model)
     geometry = model.default_geometry
     values.process_geometry(geometry)
@@ -132,12 +136,13 @@ def discretise_cell(parameters: CellParameters, fidelity: str, mesh: Mesh) -> Ce
     return _as_functions(built, casadi, (middle, other, float(values["Reference temperature [K]"])))
 
 
-def _with_inputs(parameters: CellParameters) -> Any:
+def _with_inputs(parameters: CellParameters, *, exact_tables: bool) -> Any:
     """Return the PyBaMM values with the inputs of a cell in place of numbers."""
     import pybamm
 
     values = parameter_values(parameters.base_set, parameters.overrides)
-    replace_tables(values)
+    if not exact_tables:
+        replace_tables(values)
     named = {name: pybamm.InputParameter(name) for name in (*CELL_INPUTS, *_INITIAL_INPUTS)}
     heat = {}
     for layer in (

@@ -27,7 +27,7 @@ __all__ = ["PreparedEquations", "cache_folder", "prepare_equations"]
 
 _logger = logging.getLogger(__name__)
 
-_FORMAT = 2  # raise it when the equations or this file's layout change
+_FORMAT = 3  # raise it when the equations or this file's layout change
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -18,7 +18,7 @@ from .consistency_course import electrode_capacity
 
 __all__ = ["ElectrodeRoom"]
 
-LEFT, FREE = 0.001, 0.01  # of stoichiometry, left in the negative and free in the positive electrode
+LEFT, FREE = 0.01, 0.01  # of stoichiometry, left in the negative and free in the positive electrode
 DEVIATION = 0.002  # of stoichiometry
 
 

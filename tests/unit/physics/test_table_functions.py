@@ -82,6 +82,19 @@ def test_tables_in_parameter_values_become_closed_forms_and_formulas_stay():
     assert values["Number"] == 3.0
 
 
+def test_tables_that_are_not_thinned_are_exact():
+    import pybamm
+
+    x = np.linspace(0.0, 1.0, 300)
+    table = 4.2 - x + 0.05 * np.sin(6.0 * x)
+    values = pybamm.ParameterValues({"Potential [V]": lambda at: pybamm.Interpolant(x, table, at)})
+    replace_tables(values, thinned=False)
+
+    found = values["Potential [V]"](pybamm.Vector(x)).evaluate().reshape(-1)
+
+    np.testing.assert_allclose(found, table, atol=1e-11)
+
+
 def test_two_tables_of_one_argument_stay_two():
     import pybamm
 

@@ -82,33 +82,42 @@ def thin_table(x: Array, y: Array, tolerance: Array | float) -> tuple[Array, Arr
     return x[kept], y[kept]
 
 
-def replace_tables(values: pybamm.ParameterValues) -> None:
-    """Make the tables of one variable among parameter values closed forms, thinned within :data:`TOLERANCES`."""
+def replace_tables(values: pybamm.ParameterValues, *, thinned: bool = True) -> None:
+    """Make the tables of one variable among parameter values closed forms.
+
+    Parameters
+    ----------
+    values : pybamm.ParameterValues
+        Changed in place.
+    thinned : bool
+        Leave out knots within :data:`TOLERANCES`.
+    """
     for name in list(values.keys()):
         if callable(values[name]) and not isinstance(values[name], (int, float)):
-            values.update({name: _closed(values[name], name)}, check_already_exists=False)
+            values.update({name: _closed(values[name], name, thinned)}, check_already_exists=False)
 
 
-def _closed(function: Any, name: str) -> Any:
+def _closed(function: Any, name: str, thinned: bool) -> Any:
     def closed(*arguments: Any) -> Any:
-        return _without_tables(function(*arguments), name)
+        return _without_tables(function(*arguments), name, thinned)
 
     closed.__name__ = name
     return closed
 
 
-def _without_tables(symbol: Any, name: str) -> Any:
+def _without_tables(symbol: Any, name: str, thinned: bool) -> Any:
     import pybamm
 
     if not isinstance(symbol, pybamm.Symbol):
         return symbol
-    children = [_without_tables(child, name) for child in symbol.children]
+    children = [_without_tables(child, name, thinned) for child in symbol.children]
     if isinstance(symbol, pybamm.Interpolant) and len(symbol.x) == 1 and symbol.interpolator == "linear":
         x, y = (np.asarray(part, dtype=np.float64) for part in (symbol.x[0], symbol.y))
-        absolute = next((limit for unit, limit in TOLERANCES.items() if name.endswith(unit)), None)
-        tolerance = TOLERANCE * np.abs(y) if absolute is None else np.full(y.shape, absolute)
-        thinned = thin_table(x, y, np.maximum(tolerance, 1e-12 * np.abs(y).max()))
+        if thinned:
+            absolute = next((limit for unit, limit in TOLERANCES.items() if name.endswith(unit)), None)
+            tolerance = TOLERANCE * np.abs(y) if absolute is None else np.full(y.shape, absolute)
+            x, y = thin_table(x, y, np.maximum(tolerance, 1e-12 * np.abs(y).max()))
         # PyBaMM takes functions of one name and argument for one and the same.
-        digest = hashlib.sha256(np.concatenate(thinned).tobytes()).hexdigest()[:16]
-        return pybamm.Function(StraightPieces(*thinned), children[0], name=f"straight_pieces_{digest}")
+        digest = hashlib.sha256(np.concatenate([x, y]).tobytes()).hexdigest()[:16]
+        return pybamm.Function(StraightPieces(x, y), children[0], name=f"straight_pieces_{digest}")
     return symbol.create_copy(new_children=children) if children else symbol

@@ -19,7 +19,10 @@ stop() {
 
 # --- OS libraries -----------------------------------------------------------------------------------------------------
 
-has_library() { /sbin/ldconfig -p 2>/dev/null | grep -qF "	$1 " || [[ -e "/usr/lib/$1" || -e "/usr/lib64/$1" ]]; }
+# Read whole before it is searched: a `grep -q` that ends a pipe early makes `pipefail` report the found library as missing.
+has_library() {
+    [[ "$(/sbin/ldconfig -p 2>/dev/null || true)" == *"	$1 "* || -e "/usr/lib/$1" || -e "/usr/lib64/$1" ]]
+}
 
 has_vulkan_device() {
     [[ -n "${VK_DRIVER_FILES:-}${VK_ICD_FILENAMES:-}" ]] ||

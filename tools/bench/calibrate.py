@@ -23,14 +23,11 @@ from celltwin.physics.calibration.optimisers import Progress
 from celltwin.physics.calibration.refit_cell import RefitOptions, refit_cell
 from celltwin.physics.measurements import CellDescription, MeasuredSet, read_measured_set
 from tools.bench.figures import bench_parser, describe_machine
+from tools.bench.measured_cells import LGM50, RATES, SAMSUNG, XJTU
 from tools.bench.places import measured_data
 
 __all__ = ["SETS", "main", "run"]
 
-SAMSUNG = CellDescription(name="Samsung 30Q", chemistry="NCA-graphite-SiOx", format="18650", capacity=3.0)
-XJTU = CellDescription(name="XJTU 18650", chemistry="NMC-graphite", format="18650", capacity=2.0)
-LGM50 = CellDescription(name="LG M50", chemistry="NMC-graphite-SiOx", format="21700", capacity=5.0)
-RATES = ("1C", "2C", "3C")
 Target = tuple[float | None, float | None]
 
 PAPER: dict[str, Target] = {"1C": (0.92, 0.07), "2C": (1.06, 0.18), "3C": (1.57, 0.39)}

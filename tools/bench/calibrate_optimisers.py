@@ -28,11 +28,12 @@ from celltwin.physics.calibration.cell_simulation import CellModel, ModelOptions
 from celltwin.physics.calibration.optimisers import minimise
 from celltwin.physics.calibration.parameter_space import ParameterSpace
 from celltwin.physics.calibration.parameter_space_cell import cell_parameter_space
-from celltwin.physics.measurements import CellDescription, read_measured_set
+from celltwin.physics.measurements import read_measured_set
 from tools.bench.calibrate_optimisers_plots import plot_optimisers
 from tools.bench.calibration_pybop import register_pybop
 from tools.bench.environment import BenchEnvironmentError, prepare_environment
 from tools.bench.figures import Figures, bench_parser, hand_over
+from tools.bench.measured_cells import RATES, SAMSUNG, XJTU
 from tools.bench.places import REPOSITORY, measured_data
 
 __all__ = ["Search", "best_pybop", "collect", "run"]
@@ -42,17 +43,7 @@ _LOG = logging.getLogger(__name__)
 METHODS = ("least_squares", "multi_start", "hybrid", "cma", "trust_region", "bayesian")
 DETERMINISTIC = ("least_squares", "PyBOP IRPropMin", "PyBOP AdamW", "PyBOP SciPyMinimize", "PyBOP NelderMead")
 TRIAL = 150  # evaluations that each of PyBOP's optimisers is tried with
-CELLS = {
-    "S001": (
-        "samsung_30q/S001",
-        CellDescription(name="Samsung 30Q", chemistry="NCA-graphite-SiOx", format="18650", capacity=3.0),
-    ),
-    "XJTU": (
-        "xjtu_discharge",
-        CellDescription(name="XJTU", chemistry="NMC-graphite", format="18650", capacity=2.0),
-    ),
-}
-RATES = ("1C", "2C", "3C")
+CELLS = {"S001": ("samsung_30q/S001", SAMSUNG), "XJTU": ("xjtu_discharge", XJTU)}
 
 
 @dataclass(frozen=True, kw_only=True)

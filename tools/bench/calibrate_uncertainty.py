@@ -23,6 +23,7 @@ import numpy as np
 from celltwin.core import Array, ModelError
 from celltwin.physics.measurements import CellDescription, CurveSource, MeasuredCurve, read_measured_set
 from tools.bench.figures import Figures, bench_parser, hand_over
+from tools.bench.measured_cells import RATES, SAMSUNG, XJTU
 
 if TYPE_CHECKING:
     from celltwin.physics.calibration.calibrate import CalibrationResult
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["count_recovered", "main", "measure_coverage", "measure_left_out", "measure_other_models"]
 
-SAMSUNG = CellDescription(name="Samsung 30Q", chemistry="NCA-graphite-SiOx", format="18650", capacity=3.0)
-XJTU = CellDescription(name="XJTU 18650", chemistry="NMC-graphite", format="18650", capacity=2.0)
 MADE = CellDescription(name="made", chemistry="NMC-graphite-SiOx", format="21700", capacity=5.0)
 SISTER = (
     "Electrode width [m]",
@@ -61,7 +60,6 @@ MADE_FREE = (
     "Total heat transfer coefficient [W.m-2.K-1]",
 )
 LEVEL = 0.90
-RATES = ("1C", "2C", "3C")
 VOLTAGE_ERROR, TEMPERATURE_ERROR = 4e-3, 0.2  # of made cells at 1C, growing with the rate [V], [K]
 LENGTH = 0.15  # correlation length of that error, as a share of the duration
 VOLTAGE_NOISE, TEMPERATURE_NOISE = 1e-3, 0.05  # [V], [K]

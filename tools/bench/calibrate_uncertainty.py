@@ -1,11 +1,13 @@
 """Bench of a calibration's uncertainty: intervals of curves that were not fitted, and known parameters found again.
 
-Measured (CELLTWIN_DATA), for development: of Samsung 30Q S001 and XJTU's cell, each of 1C to 3C predicted from a fit to
-the other two. Held out: S001 fitted at 1C to 3C and predicted at 4C; S002 refitted from 1C alone, from S001's values
-and with S001's discrepancy, and predicted at 2C and 3C. Made: cells whose parameters are drawn from half their priors'
-spread and simulated with SPMe on the coarse mesh, every other one with an error that is correlated along its curves
-beside the sensor's noise: there, the search begins at the truth, since intervals are judged and not optimisers. And
-cells made by a DFN on another published set, fitted by an SPMe at C/2 to 1.5C and predicted at 2C.
+Measured (CELLTWIN_DATA), for development: of Samsung 30Q S001 and XJTU's cell, each of 1C to 3C predicted from a fit
+to the other two. Held out, each curve by itself and all of them together: S001 fitted at 1C to 3C and predicted at
+4C; S002 refitted from 1C alone, from S001's values and with S001's discrepancy, and predicted at 2C and 3C; XJTU's
+cell fitted at 1C to 3C and predicted at 0.5C and 5C; LG M50 fitted at 25 degC and predicted at 10 and 0 degC. Made:
+cells whose parameters are drawn from half their priors' spread and simulated with SPMe on the coarse mesh, every
+other one with an error that is correlated along its curves beside the sensor's noise: there, the search begins at the
+truth, since intervals are judged and not optimisers. And cells made by a DFN on another published set, fitted by an
+SPMe at C/2 to 1.5C and predicted at 2C.
 """
 
 from __future__ import annotations
@@ -21,15 +23,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from celltwin.core import Array, ModelError
-from celltwin.physics.measurements import CellDescription, CurveSource, MeasuredCurve, read_measured_set
+from celltwin.physics.measurements import CellDescription, CurveSource, MeasuredCurve, MeasuredSet, read_measured_set
 from tools.bench.figures import Figures, bench_parser, hand_over
-from tools.bench.measured_cells import RATES, SAMSUNG, XJTU
+from tools.bench.measured_cells import LGM50, RATES, SAMSUNG, XJTU
 
 if TYPE_CHECKING:
     from celltwin.physics.calibration.calibrate import CalibrationResult
     from celltwin.physics.calibration.cell_simulation import CellModel
     from celltwin.physics.calibration.optimisers import Progress
     from celltwin.physics.calibration.posterior import ParameterPosterior, PosteriorOptions
+    from celltwin.physics.calibration.predictive import PredictiveCurve
 
 __all__ = ["count_recovered", "main", "measure_coverage", "measure_left_out", "measure_other_models"]
 
@@ -70,27 +73,57 @@ CUT_OFF = 2.8  # where made discharges end [V]
 def measure_coverage(
     figures: Figures, folder: Path, *, budget: int, seconds: float, method: PosteriorOptions, checkpoint: Path | None
 ) -> None:
-    """Add the coverage of intervals on held-out curves of the Samsung cells."""
+    """Add the coverage of intervals on held-out curves: of the Samsung cells, of XJTU's, and of LG M50 in the cold."""
     from celltwin.physics.calibration.calibrate import CalibrationOptions, calibrate
     from celltwin.physics.calibration.posterior import posterior_of
 
+    found: list[PredictiveCurve] = []
+
+    def known_from(
+        cell: str, description: CellDescription, measured: MeasuredSet, fitted: Sequence[str]
+    ) -> tuple[CalibrationResult, ParameterPosterior]:
+        options = CalibrationOptions(curves=tuple(fitted), budget=budget, seconds=seconds, threads=1, compiled=True)
+        kept = None if checkpoint is None else checkpoint / cell
+        result = calibrate(description, measured, options, progress=_Report(cell), checkpoint=kept)
+        _show_errors(cell, result)
+        known = posterior_of(result, method, progress=_Report(cell))
+        found.extend(_add_coverage(figures, cell, known, measured.curves))
+        return result, known
+
     first = read_measured_set(sorted((folder / "samsung_30q" / "S001").glob("*.csv")))
-    options = CalibrationOptions(curves=RATES, budget=budget, seconds=seconds, threads=1, compiled=True)
-    kept = None if checkpoint is None else checkpoint / "S001"
-    result = calibrate(SAMSUNG, first, options, progress=_Report("S001"), checkpoint=kept)
-    _show_errors("S001", result)
-    known = posterior_of(result, method, progress=_Report("S001"))
-    _add_coverage(figures, "S001", known, [first.curve(name) for name in (*RATES, "4C")])
+    result, known = known_from("S001", SAMSUNG, first.select(*RATES, "4C"), RATES)
     second = read_measured_set(sorted((folder / "samsung_30q" / "S002").glob("*.csv"))).select("1C", "2C", "3C")
     options = replace(
-        options, curves=("1C",), names=SISTER, start=result.values, spread_share=0.25, budget=max(budget // 3, 60)
+        result.options,
+        curves=("1C",),
+        names=SISTER,
+        start=result.values,
+        spread_share=0.25,
+        budget=max(budget // 3, 60),
     )
     kept = None if checkpoint is None else checkpoint / "S002"
     refit = calibrate(SAMSUNG, second, options, base=result.base, progress=_Report("S002"), checkpoint=kept)
     _show_errors("S002", refit)
     borrowed = replace(method, discrepancy=known.discrepancy)
     sister = posterior_of(refit, borrowed, progress=_Report("S002"))
-    _add_coverage(figures, "S002 from 1C", sister, [second.curve(name) for name in RATES])
+    found.extend(_add_coverage(figures, "S002 from 1C", sister, [second.curve(name) for name in RATES]))
+    digitised = read_measured_set(sorted((folder / "xjtu_discharge").glob("*.csv")))
+    known_from("XJTU", XJTU, digitised.select("0.5C", *RATES, "5C"), RATES)
+    lgm50 = read_measured_set(folder / "lgm50" / "LGM50_5Ah_RateTest.mat")
+    named = {degrees: tuple(f"{rate} at {degrees} degC" for rate in ("0.5C", "1C", "2C")) for degrees in (25, 10, 0)}
+    known_from("LG M50", LGM50, lgm50.select(*(name for names in named.values() for name in names)), named[25])
+    _add_together(figures, found)
+
+
+def _add_together(figures: Figures, curves: Sequence[PredictiveCurve]) -> None:
+    """Add the share of all held-out points that lie in their intervals, and of curves weighed alike."""
+    for quantity in ("voltage", "temperature"):
+        held_out = [getattr(curve, quantity) for curve in curves if curve.held_out]
+        sizes = np.array([np.count_nonzero(np.isfinite(one.measured) & np.isfinite(one.middle)) for one in held_out])
+        shares = np.array([one.coverage for one in held_out])
+        words = f"{quantity}, {len(held_out)} held-out curves"
+        figures.add(f"{words}: points in 90 % interval", 100.0 * float(sizes @ shares / sizes.sum()), "%")
+        figures.add(f"{words}, each counting alike: in 90 % interval", 100.0 * float(np.mean(shares)), "%")
 
 
 def measure_left_out(
@@ -111,9 +144,9 @@ def measure_left_out(
             report = _Report(f"{cell} without {left_out}")
             result = calibrate(description, measured.select(*RATES), options, progress=report, checkpoint=kept)
             posterior = posterior_of(result, method, progress=report)
-            found = _add_coverage(figures, f"{cell} without {left_out}", posterior, [measured.curve(left_out)])
-            for quantity, share in found.items():
-                shares[quantity].append(share)
+            (found,) = _add_coverage(figures, f"{cell} without {left_out}", posterior, [measured.curve(left_out)])
+            shares["V"].append(found.voltage.coverage)
+            shares["T"].append(found.temperature.coverage)
     for quantity, found_shares in shares.items():
         share = 100.0 * float(np.mean(found_shares))
         figures.add(f"{quantity} of {len(found_shares)} curves left out: in 90 % interval", share, "%")
@@ -126,7 +159,6 @@ def measure_other_models(figures: Figures, cells: int, method: PosteriorOptions,
     from celltwin.physics.calibration.cell_simulation import CellModel, ModelOptions
     from celltwin.physics.calibration.parameter_space_cell import cell_parameter_space
     from celltwin.physics.calibration.posterior import posterior_of
-    from celltwin.physics.measurements import MeasuredSet
 
     truth = CellModel(choose_base_set(MADE, base_set=OTHER_SET), ModelOptions(model="DFN", compiled=True))
     space = cell_parameter_space(truth.base, model="DFN", names=MADE_FREE)
@@ -146,8 +178,9 @@ def measure_other_models(figures: Figures, cells: int, method: PosteriorOptions,
         except ModelError as error:
             print(f"other model {cell}: {error}", file=sys.stderr, flush=True)
             continue
-        for quantity, share in _add_coverage(figures, f"other model {cell}", posterior, curves[-1:]).items():
-            shares[quantity].append(share)
+        (predicted,) = _add_coverage(figures, f"other model {cell}", posterior, curves[-1:])
+        shares["V"].append(predicted.voltage.coverage)
+        shares["T"].append(predicted.temperature.coverage)
     for quantity, found in shares.items():
         share = 100.0 * float(np.mean(found))
         figures.add(
@@ -250,8 +283,8 @@ def _show_errors(cell: str, result: CalibrationResult) -> None:
 
 def _add_coverage(
     figures: Figures, cell: str, posterior: ParameterPosterior, curves: Sequence[MeasuredCurve]
-) -> dict[str, float]:
-    """Add coverage, width and error of predicted curves; return the last curve's coverage by quantity."""
+) -> tuple[PredictiveCurve, ...]:
+    """Add coverage, width and error of predicted curves, and return them."""
     from celltwin.physics.calibration.identifiability import describe_identifiability
     from celltwin.physics.calibration.predictive import predict_curves
 
@@ -260,21 +293,20 @@ def _add_coverage(
     figures.add(f"{cell}: draws that reach the end of the fitted curves", 100.0 * posterior.acceptance, "%")
     share = float(np.mean([value < 0.8 for value in posterior.determined.values()]))
     figures.add(f"{cell}: parameters that data narrow", 100.0 * share, "%")
-    shares = {}
-    for curve in predict_curves(posterior, curves, level=LEVEL):
+    predicted = predict_curves(posterior, curves, level=LEVEL)
+    for curve in predicted:
         for quantity, one, unit in (("V", curve.voltage, 1e3), ("T", curve.temperature, 1.0)):
             words = "held out" if curve.held_out else "fitted"
             figures.add(f"{cell}, {curve.name} {quantity}, {words}: in 90 % interval", 100.0 * one.coverage, "%")
             width = unit * float(np.median(0.5 * (one.high - one.low)))
             error = unit * float(np.sqrt(np.nanmean((one.measured - one.middle) ** 2)))
-            shares[quantity] = one.coverage
             early = f"{curve.ended_early} of {curve.samples} end early"
             print(f"{cell}, {curve.name} {quantity}: {one.coverage:.3f} ({early})", file=sys.stderr, flush=True)
             figures.add(f"{cell}, {curve.name} {quantity}: median half width", width, "mV" if unit > 1.0 else "K")
             figures.add(f"{cell}, {curve.name} {quantity}: root mean square error", error, "mV" if unit > 1.0 else "K")
     for sentence in (*describe_identifiability(posterior), *posterior.warnings):
         print(f"{cell}: {sentence}", file=sys.stderr, flush=True)
-    return shares
+    return predicted
 
 
 class _Report:
@@ -295,7 +327,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--cells", type=int, default=20, help="made cells with known parameters; 0 leaves them out")
     parser.add_argument("--others", type=int, default=6, help="cells made by another model; 0 leaves them out")
     parser.add_argument("--no-left-out", action="store_true", help="leave out curves predicted from the other two")
-    parser.add_argument("--no-held-out", action="store_true", help="leave out S001 at 4C and S002")
+    parser.add_argument("--no-held-out", action="store_true", help="leave out curves that take no part in any fit")
     parser.add_argument("--budget", type=int, default=700, help="evaluations of a calibration of three curves")
     parser.add_argument("--seconds", type=float, default=600.0, help="time for each calibration")
     parser.add_argument(

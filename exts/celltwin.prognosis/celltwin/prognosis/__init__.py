@@ -8,6 +8,8 @@ from .features import FEATURE_NAMES, REFERENCE_WINDOW, SAMPLING_DEPENDENT, Charg
 from .model_folder import SohModel, default_model_folder, read_model
 from .network import NetworkSettings
 from .pack_health import combine_health
+from .past_windows import PastWindows, window_cycles
+from .protocols import PROTOCOL_NAMES, EvaluationFold, EvaluationProtocol, evaluation_protocol
 from .scaling import InputScaling, Territory, fit_scaling, fit_territory
 from .soh_predictor import SohPrediction, SohPredictor
 from .soh_training import Calibration, SohEnsemble, SohSettings, train_ensemble
@@ -16,6 +18,7 @@ from .training_run import TrainedSoh, train_soh
 
 __all__ = [
     "FEATURE_NAMES",
+    "PROTOCOL_NAMES",
     "REFERENCE_WINDOW",
     "SAMPLING_DEPENDENT",
     "Calibration",
@@ -26,8 +29,11 @@ __all__ = [
     "ChargeWindow",
     "CycleDataError",
     "CycleSet",
+    "EvaluationFold",
+    "EvaluationProtocol",
     "InputScaling",
     "NetworkSettings",
+    "PastWindows",
     "ProtocolFigures",
     "SohEnsemble",
     "SohModel",
@@ -41,6 +47,7 @@ __all__ = [
     "combine_health",
     "default_model_folder",
     "evaluate_ensemble",
+    "evaluation_protocol",
     "fit_scaling",
     "fit_territory",
     "load_cycles",
@@ -48,4 +55,5 @@ __all__ = [
     "read_model",
     "train_ensemble",
     "train_soh",
+    "window_cycles",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -36,9 +37,9 @@ class CellCycles:
     name : str
         Name of the cell: its file without the suffix.
     protocol : str
-        How it was cycled: the part of the name before ``_battery``.
+        How it was cycled: the part of the name before ``_battery``, else the name of the file's folder.
     number : str
-        Its number within the protocol, as text.
+        Its number within the protocol, as text: what follows ``_battery-``, else the digits that the name ends in.
     features : ndarray of shape (n_cycles, 16)
         Columns as :data:`FEATURE_NAMES`; may hold infinities as published.
     soh : ndarray of shape (n_cycles,)
@@ -82,7 +83,7 @@ class CycleSet:
 
 
 def load_cycles(folder: str | Path, *, nominal_capacity: float = 2.0) -> CycleSet:
-    """Read every CSV file of a folder as one cell.
+    """Read every CSV file of a folder and of the folders in it as one cell each.
 
     Rows without a finite positive capacity have no label and are left out; a feature that is not finite stays as
     it is, since what to put in its place is learnt from training cells only.
@@ -90,24 +91,32 @@ def load_cycles(folder: str | Path, *, nominal_capacity: float = 2.0) -> CycleSe
     Parameters
     ----------
     folder : path
-        Files named ``<protocol>_battery-<number>.csv`` with the sixteen features and ``capacity`` [A.h].
+        Files with the sixteen features and ``capacity`` [A.h]. From the name ``<protocol>_battery-<number>.csv``
+        come protocol and number; of any other name the protocol is the folder that the file lies in.
     nominal_capacity : float
         Nominal capacity of the cells [A.h].
 
     Raises
     ------
     CycleDataError
-        If there are no such files, a column is missing or a value is not a number.
+        If there are no such files, two of them have one name, a column is missing or a value is not a number.
     """
-    folder = Path(folder)
-    files = sorted(folder.glob("*.csv"))
+    folder = Path(folder).resolve()
+    files = sorted(folder.rglob("*.csv"), key=lambda file: (file.name, file))
     if not files:
         raise CycleDataError("no cycles found (*.csv)", where=str(folder), remedy=REMEDY)
+    for first, second in pairwise(files):
+        if first.name == second.name:
+            raise CycleDataError(
+                f"{first.relative_to(folder)} and {second.relative_to(folder)} name the same cell",
+                where=str(folder),
+                remedy="Give every cell a file name of its own, or name one of the folders in it",
+            )
     digest = hashlib.sha256()
     cells = []
     for file in files:
         content = file.read_bytes()
-        digest.update(f"{file.name}\0{len(content)}\0".encode())
+        digest.update(f"{file.relative_to(folder).as_posix()}\0{len(content)}\0".encode())
         digest.update(content)
         cells.append(_read_cell(file, content, nominal_capacity))
     return CycleSet(cells=tuple(cells), nominal_capacity=nominal_capacity, digest=digest.hexdigest())
@@ -141,7 +150,9 @@ def _read_cell(file: Path, content: bytes, nominal_capacity: float) -> CellCycle
     labelled = np.isfinite(values[:, -1]) & (values[:, -1] > 0.0)
     if not labelled.any():
         raise CycleDataError("no cycle has a capacity", where=str(file), remedy=REMEDY)
-    protocol, _, number = file.stem.partition("_battery-")
+    protocol, named, number = file.stem.partition("_battery-")
+    if not named:
+        protocol, number = file.parent.name, file.stem[len(file.stem.rstrip("0123456789")) :]
     return CellCycles(
         name=file.stem,
         protocol=protocol,

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .cycles import CycleDataError, CycleSet
+from .cycles import CellCycles, CycleDataError, CycleSet
 
-__all__ = ["Split", "published_split"]
+__all__ = ["Split", "deal_cells", "published_split"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,14 +52,20 @@ def published_split(cycles: CycleSet, *, folds: int = 5, seed: int = 1) -> Split
     if not test or len(training) < folds:
         raise CycleDataError(
             f"{len(training)} training and {len(test)} test cells cannot be split into {folds} folds",
-            remedy="Number the cells 1, 2, 3, ... within each protocol: those with 4 or 8 become test cells",
+            remedy="Number the cells 1, 2, 3, ... within each protocol (<protocol>_battery-<number>.csv): those with 4 "
+            "or 8 become test cells; or score all cells in folds, --protocol cv",
         )
+    return Split(folds=deal_cells(tuple(training), folds=folds, seed=seed), test=test)
+
+
+def deal_cells(cells: tuple[CellCycles, ...], *, folds: int, seed: int) -> tuple[tuple[str, ...], ...]:
+    """Return the names of cells in disjoint folds: those of each protocol dealt out in turn, in an order drawn."""
     random = np.random.default_rng(seed)
     dealt: list[list[str]] = [[] for _ in range(folds)]
     turn = 0
-    for protocol in cycles.protocols:
-        names = [cell.name for cell in training if cell.protocol == protocol]
+    for protocol in sorted({cell.protocol for cell in cells}):
+        names = [cell.name for cell in cells if cell.protocol == protocol]
         for index in random.permutation(len(names)):
             dealt[turn % folds].append(names[index])
             turn += 1
-    return Split(folds=tuple(tuple(sorted(names)) for names in dealt), test=test)
+    return tuple(tuple(sorted(names)) for names in dealt)

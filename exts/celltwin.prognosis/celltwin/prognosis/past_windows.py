@@ -1,0 +1,87 @@
+"""What a network that remembers may look at: the newest cycles of a cell up to now, never its future."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from celltwin.core import Array, freeze
+
+from .cycles import CellCycles, CycleDataError
+from .features import FEATURE_NAMES, feature_columns
+
+__all__ = ["PastWindows", "window_cycles"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PastWindows:
+    """For every cycle of some cells, what its newest cycles looked like; nothing of its future.
+
+    Attributes
+    ----------
+    features : ndarray of shape (n, window, n_inputs)
+        As published (may hold infinities); oldest cycle first, newest last.
+    seen : ndarray of bool, shape (n, window)
+        False where the cell had no such cycle yet; features there repeat its first cycle.
+    cycle : ndarray of shape (n,)
+        Number of the newest cycle among the cell's labelled ones, from 1.
+    soh : ndarray of shape (n,)
+        Label of the newest cycle [-].
+    cell : ndarray of str, shape (n,)
+        Name of the cell.
+    protocol : ndarray of str, shape (n,)
+        How the cell was cycled.
+    """
+
+    features: Array
+    seen: NDArray[np.bool_]
+    cycle: Array
+    soh: Array
+    cell: NDArray[np.str_]
+    protocol: NDArray[np.str_]
+
+
+def window_cycles(
+    cells: tuple[CellCycles, ...], *, window: int = 12, inputs: tuple[str, ...] = FEATURE_NAMES
+) -> PastWindows:
+    """Return the past window of every cycle of some cells, cell after cell.
+
+    Parameters
+    ----------
+    cells : tuple of CellCycles
+        The cells.
+    window : int
+        How many cycles a window holds, the newest included.
+    inputs : tuple of str
+        Features wanted, among :data:`FEATURE_NAMES`.
+
+    Raises
+    ------
+    CycleDataError
+        If there is no cell, or the window holds no cycle.
+    """
+    if not cells or window < 1:
+        raise CycleDataError(
+            f"{len(cells)} cells in windows of {window} cycles give nothing to learn from",
+            remedy="Choose at least one cell and a window of one cycle or more",
+        )
+    columns = feature_columns(inputs)
+    back = np.arange(window - 1, -1, -1)
+    features, seen = [], []
+    for cell in cells:
+        wanted = np.arange(cell.soh.size)[:, np.newaxis] - back
+        features.append(cell.features[:, columns][np.maximum(wanted, 0)])
+        seen.append(wanted >= 0)
+    lengths = [cell.soh.size for cell in cells]
+    mask = np.concatenate(seen)
+    mask.flags.writeable = False
+    return PastWindows(
+        features=freeze(np.concatenate(features)),
+        seen=mask,
+        cycle=freeze(np.concatenate([np.arange(1.0, length + 1.0) for length in lengths])),
+        soh=freeze(np.concatenate([cell.soh for cell in cells])),
+        cell=np.repeat([cell.name for cell in cells], lengths),
+        protocol=np.repeat([cell.protocol for cell in cells], lengths),
+    )

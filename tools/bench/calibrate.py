@@ -15,13 +15,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from celltwin.physics.calibration.base_sets import BaseSet
 from celltwin.physics.calibration.calibrate import CalibrationOptions, CalibrationResult, calibrate
-from celltwin.physics.calibration.calibration_figures import CurveFigures, score_curve
+from celltwin.physics.calibration.calibration_figures import CurveFigures, compare_curve, score_curve
 from celltwin.physics.calibration.cell_simulation import CellModel, ModelOptions
 from celltwin.physics.calibration.optimisers import Progress
 from celltwin.physics.calibration.refit_cell import RefitOptions, refit_cell
-from celltwin.physics.measurements import CellDescription, MeasuredSet, read_measured_set
+from celltwin.physics.measurements import CellDescription, MeasuredCurve, MeasuredSet, read_measured_set
 from tools.bench.figures import bench_parser, describe_machine
 from tools.bench.measured_cells import LGM50, RATES, SAMSUNG, XJTU
 from tools.bench.places import measured_data
@@ -148,6 +150,7 @@ def _samsung_shapes(bench: Bench) -> None:
     unfitted: dict[str, Target] = {"1C": (0.6, 0.07), "2C": (1.0, 0.13), "3C": (1.5, 0.38)}
     for name in RATES:
         bench.score("S002, parameters of S001", result, sister, name, unfitted[name])
+        bench.add("S002, as S001 was measured", _compare_measured(measured.curve(name), sister.curve(name)))
     begun = time.monotonic()
     refit = refit_cell(result, sister, RefitOptions(curves=("1C",), score=RATES, threads=bench.threads))
     bench.fits["S002, refitted from 1C"] = {
@@ -164,6 +167,14 @@ def _samsung_shapes(bench: Bench) -> None:
     refitted: dict[str, Target] = {"2C": (0.5, 0.10), "3C": (0.6, 0.25)}
     for figures in refit.figures:
         bench.add("S002, refitted from 1C", figures, refitted.get(figures.name, (None, None)))
+
+
+def _compare_measured(first: MeasuredCurve, second: MeasuredCurve) -> CurveFigures:
+    """Return how far one cell's measured curve lies from another's: the error of a perfect model of the first."""
+    assert first.temperature is not None
+    time = np.asarray(second.time)
+    voltage = np.interp(time, first.time, first.voltage, right=np.nan)
+    return compare_curve(second, voltage, np.interp(time, first.time, first.temperature), held_out=True)
 
 
 def _xjtu(bench: Bench) -> None:

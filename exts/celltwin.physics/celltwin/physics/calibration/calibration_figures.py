@@ -13,7 +13,7 @@ from celltwin.core import Array
 from ..measurements.curve import MeasuredCurve
 from .cell_simulation import CellModel, CellSimulation, SimulatedCurve
 
-__all__ = ["CurveFigures", "score_curve", "score_curves", "simulate_curve"]
+__all__ = ["CurveFigures", "compare_curve", "score_curve", "score_curves", "simulate_curve"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,19 +68,34 @@ def score_curve(
         Whether the curve took no part in the fit.
     """
     found = simulate_curve(model, curve, values)
+    return compare_curve(curve, found.voltage, found.temperature, held_out=held_out)
+
+
+def compare_curve(curve: MeasuredCurve, voltage: Array, temperature: Array, *, held_out: bool = False) -> CurveFigures:
+    """Return the errors of predicted values on one curve.
+
+    Parameters
+    ----------
+    curve : MeasuredCurve
+        As measured; all of its scored rows count alike.
+    voltage, temperature : ndarray of shape (n,)
+        Predicted at every row of the curve [V], [K]; not a number where the prediction has no value.
+    held_out : bool
+        Whether the curve took no part in what predicts it.
+    """
     scored = np.asarray(curve.scored)
-    reached = scored & np.isfinite(found.voltage)
-    voltage = _errors(found.voltage, np.asarray(curve.voltage), reached)
-    temperature = (float("nan"), float("nan"))
+    reached = scored & np.isfinite(voltage)
+    voltage_errors = _errors(voltage, np.asarray(curve.voltage), reached)
+    temperature_errors = (float("nan"), float("nan"))
     if curve.temperature is not None:
-        temperature = _errors(found.temperature, np.asarray(curve.temperature), reached)
+        temperature_errors = _errors(temperature, np.asarray(curve.temperature), reached)
     return CurveFigures(
         name=curve.name,
         held_out=held_out,
-        voltage_mape=voltage[0],
-        voltage_rmse=voltage[1],
-        temperature_mape=temperature[0],
-        temperature_rmse=temperature[1],
+        voltage_mape=voltage_errors[0],
+        voltage_rmse=voltage_errors[1],
+        temperature_mape=temperature_errors[0],
+        temperature_rmse=temperature_errors[1],
         rows=int(reached.sum()),
         missing=int(scored.sum() - reached.sum()),
     )

@@ -65,6 +65,8 @@ class Quantity:
         Bounds of the physically possible for one cell [unit]; a reading outside is impossible.
     decimals : int
         Decimals in panels and reports.
+    scientific : bool
+        Whether small values are shown as a power of ten, such as a probability of 1.4e-11.
     """
 
     key: str
@@ -77,6 +79,7 @@ class Quantity:
     lowest: float
     highest: float
     decimals: int = 3
+    scientific: bool = False
 
     def to_display(self, value: float) -> float:
         """Return a value [unit] in the display unit."""
@@ -84,7 +87,10 @@ class Quantity:
 
     def format(self, value: float) -> str:
         """Return the value [unit] as text with its display unit."""
-        return f"{self.to_display(value):.{self.decimals}f} {self.display_unit}".rstrip()
+        shown = self.to_display(value)
+        if self.scientific and 0.0 < abs(shown) < 10.0 ** (1 - self.decimals):
+            return f"{shown:.1e} {self.display_unit}".rstrip()
+        return f"{shown:.{self.decimals}f} {self.display_unit}".rstrip()
 
 
 def _celsius(key: str, usd_name: str, label: str, lowest: float, highest: float) -> Quantity:
@@ -155,6 +161,18 @@ QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
             _celsius("temperature", "temperature", "Temperature", 173.15, 1773.15),
             _percent("soc", "soc", "SOC", highest=1.05),
             _percent("soh", "soh", "SOH", highest=1.3),
+            # Probability of running away within the horizon that its reason states.
+            Quantity(
+                key="runaway_risk",
+                usd_name="runawayRisk",
+                label="Risk of thermal runaway",
+                unit="1",
+                display_unit="",
+                lowest=0.0,
+                highest=1.0,
+                decimals=3,
+                scientific=True,
+            ),
             _plain("power", "power", "Power", "W", -1.0e7, 1.0e7, 1),
             _plain("capacity", "capacity", "Capacity", "A.h", 0.0, 1.0e5, 3),
             _plain("resistance", "resistance", "Resistance", "ohm", 0.0, 10.0, 4),

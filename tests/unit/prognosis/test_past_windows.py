@@ -61,3 +61,18 @@ def test_inputs_are_taken_in_the_order_asked_for_and_infinities_stay():
 def test_no_cells_or_no_window_is_refused(cells, window):
     with pytest.raises(CycleDataError, match="nothing to learn from"):
         window_cycles(cells, window=window)
+
+
+def test_the_beginning_is_the_mean_of_the_finite_values_of_the_first_cycles_up_to_now():
+    features = np.ones((40, 16)) * np.arange(1.0, 41.0)[:, np.newaxis]
+    features[1, 0] = np.inf
+    features[0, 1] = np.nan
+    cell = CellCycles(name="2C_battery-1", protocol="2C", number="1", features=features, soh=np.ones(40))
+
+    beginning = window_cycles((cell,), window=2).beginning
+
+    np.testing.assert_allclose(beginning[:3, 2], [1.0, 1.5, 2.0])
+    np.testing.assert_allclose(beginning[29:, 2], 15.5)
+    np.testing.assert_allclose(beginning[:3, 0], [1.0, 1.0, 2.0])
+    assert np.isnan(beginning[0, 1])
+    assert beginning[1, 1] == 2.0

@@ -12,7 +12,10 @@ from celltwin.core import Array, freeze
 from .cycles import CellCycles, CycleDataError
 from .features import FEATURE_NAMES, feature_columns
 
-__all__ = ["PastWindows", "window_cycles"]
+__all__ = ["BEGINNING", "PastWindows", "window_cycles"]
+
+# Cycles that the beginning of a cell is averaged over: what later ones are compared with.
+BEGINNING = 30
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -25,6 +28,8 @@ class PastWindows:
         As published (may hold infinities); oldest cycle first, newest last.
     seen : ndarray of bool, shape (n, window)
         False where the cell had no such cycle yet; features there repeat its first cycle.
+    beginning : ndarray of shape (n, n_inputs)
+        Mean of the finite values among the cell's first 30 cycles, as far as they lie in its past; NaN where none.
     cycle : ndarray of shape (n,)
         Number of the newest cycle among the cell's labelled ones, from 1.
     soh : ndarray of shape (n,)
@@ -37,6 +42,7 @@ class PastWindows:
 
     features: Array
     seen: NDArray[np.bool_]
+    beginning: Array
     cycle: Array
     soh: Array
     cell: NDArray[np.str_]
@@ -69,10 +75,12 @@ def window_cycles(
         )
     columns = feature_columns(inputs)
     back = np.arange(window - 1, -1, -1)
-    features, seen = [], []
+    features, seen, beginning = [], [], []
     for cell in cells:
         wanted = np.arange(cell.soh.size)[:, np.newaxis] - back
-        features.append(cell.features[:, columns][np.maximum(wanted, 0)])
+        values = cell.features[:, columns]
+        features.append(values[np.maximum(wanted, 0)])
+        beginning.append(mean_of_beginning(values))
         seen.append(wanted >= 0)
     lengths = [cell.soh.size for cell in cells]
     mask = np.concatenate(seen)
@@ -80,8 +88,25 @@ def window_cycles(
     return PastWindows(
         features=freeze(np.concatenate(features)),
         seen=mask,
+        beginning=freeze(np.concatenate(beginning)),
         cycle=freeze(np.concatenate([np.arange(1.0, length + 1.0) for length in lengths])),
         soh=freeze(np.concatenate([cell.soh for cell in cells])),
         cell=np.repeat([cell.name for cell in cells], lengths),
         protocol=np.repeat([cell.protocol for cell in cells], lengths),
     )
+
+
+def mean_of_beginning(values: Array) -> Array:
+    """Return for each cycle the mean of the finite values of the first 30 cycles up to it, shape of ``values``.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_cycles, n_inputs)
+        Features of one cell, in order.
+    """
+    counted = np.isfinite(values)
+    counted[BEGINNING:] = False
+    total = np.cumsum(np.where(counted, values, 0.0), axis=0)
+    number = np.cumsum(counted, axis=0)
+    mean: Array = np.where(number > 0, total / np.maximum(number, 1), np.nan)
+    return mean

@@ -58,8 +58,8 @@ def evaluation_protocol(name: str, cycles: CycleSet, *, folds: int = 5, seed: in
     ----------
     name : str
         ``honest``: the published split, test cells have a 4 or an 8 in their number. ``published``: the same
-        split, leaky. ``cv``: every cell is scored once, in folds of cells. ``lobo``: leave one protocol (batch)
-        out, each in turn.
+        split, leaky, and one model for each protocol. ``cv``: every cell is scored once, in folds of cells.
+        ``lobo``: leave one protocol (batch) out, each in turn.
     cycles : CycleSet
         The cells.
     folds : int
@@ -74,10 +74,11 @@ def evaluation_protocol(name: str, cycles: CycleSet, *, folds: int = 5, seed: in
     """
     everyone = tuple(cell.name for cell in cycles.cells)
     if name in ("honest", "published"):
-        test = published_split(cycles, folds=1, seed=seed).test
-        training = tuple(cell for cell in everyone if cell not in test)
-        fold = EvaluationFold(name="test cells", training=training, test=test)
-        return EvaluationProtocol(name=name, folds=(fold,), leaky=name == "published")
+        split = published_split(cycles, folds=1, seed=seed)
+        whole = EvaluationFold(name="test cells", training=split.training, test=split.test)
+        if name == "honest":
+            return EvaluationProtocol(name=name, folds=(whole,), leaky=False)
+        return EvaluationProtocol(name=name, folds=_by_protocol(whole, cycles), leaky=True)
     if name == "cv":
         if folds < 2 or len(everyone) < folds:
             raise CycleDataError(
@@ -106,3 +107,15 @@ def evaluation_protocol(name: str, cycles: CycleSet, *, folds: int = 5, seed: in
         for label, test in zip(names, tests, strict=True)
     )
     return EvaluationProtocol(name=name, folds=made, leaky=False)
+
+
+def _by_protocol(fold: EvaluationFold, cycles: CycleSet) -> tuple[EvaluationFold, ...]:
+    """Return the fold divided into one for each protocol that has both training and test cells."""
+    divided = []
+    for protocol in cycles.protocols:
+        names = {cell.name for cell in cycles.cells if cell.protocol == protocol}
+        training = tuple(name for name in fold.training if name in names)
+        test = tuple(name for name in fold.test if name in names)
+        if training and test:
+            divided.append(EvaluationFold(name=protocol, training=training, test=test))
+    return tuple(divided)

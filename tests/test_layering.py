@@ -41,6 +41,7 @@ INSTALLED_AS = {
     "PIL": "pillow",
     "physicsnemo": "nvidia-physicsnemo",
     "pxr": "usd-core",
+    "sklearn": "scikit-learn",
     "vtkmodules": "vtk",
     "warp": "warp-lang",
 }

@@ -28,8 +28,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from celltwin.core import SECONDS_PER_HOUR, Array, CelltwinError, PackSpec
-from celltwin.physics.engine.physical_constants import FARADAY
+from celltwin.core import FARADAY, SECONDS_PER_HOUR, Array, CelltwinError, PackSpec
 from tools.bench.figures import Figures, main
 from tools.bench.pack_speed import build_engine
 from tools.bench.places import reference_pack

@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from celltwin.core import ZERO_CELSIUS, PackSpec, lay_out
+from celltwin.core import GAS_CONSTANT, ZERO_CELSIUS, PackSpec, lay_out
 from celltwin.physics.engine import CellPopulation, EngineOptions, PackEngine, build_cell_model, build_pack_engine
 from celltwin.physics.engine.abuse_model import AbuseModel, SeparatorModel
 from celltwin.physics.engine.abuse_parameters import abuse_model
-from celltwin.physics.engine.physical_constants import GAS_CONSTANT
 from celltwin.physics.engine.runaway_oven import (
     OvenCell,
     OvenHistory,

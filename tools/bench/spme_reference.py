@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from celltwin.core import Array
+from celltwin.core import FARADAY, GAS_CONSTANT, Array
 from celltwin.physics.engine import CellModel, ElectrodeModel
-from celltwin.physics.engine.physical_constants import FARADAY, GAS_CONSTANT
 from celltwin.physics.engine.property_fit import (
     PropertyScale,
     evaluate_cubic_table,

@@ -5,12 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from celltwin.core import ModelError
+from celltwin.core import GAS_CONSTANT, ModelError
 from celltwin.physics.engine.abuse_kernels import ABUSE_ROWS, abuse_constants, fresh_abuse_rows, make_abuse_kernels
 from celltwin.physics.engine.abuse_model import AbuseReaction, SeparatorModel, VentModel
 from celltwin.physics.engine.abuse_parameters import ABUSE_MODELS, abuse_model
 from celltwin.physics.engine.lanes import lane_functions
-from celltwin.physics.engine.physical_constants import GAS_CONSTANT
 
 VOLUME = 1.65e-5  # [m^3]
 CAPACITY = 35.0  # [J/K]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from celltwin.core import SECONDS_PER_HOUR, Array, ModelError
+from celltwin.core import FARADAY, GAS_CONSTANT, SECONDS_PER_HOUR, Array, ModelError
 from celltwin.physics.engine.ageing import AgeingModel, LossModel, PlatingModel, SeiModel
 from celltwin.physics.engine.ageing_cells import CellAgeing
 from celltwin.physics.engine.ageing_diffusion import couple_diffusion
@@ -27,7 +27,6 @@ from celltwin.physics.engine.cell_model_builder import build_cell_model
 from celltwin.physics.engine.fields import CellField, Grid
 from celltwin.physics.engine.lanes import lane_functions
 from celltwin.physics.engine.launching import TapedLauncher
-from celltwin.physics.engine.physical_constants import FARADAY, GAS_CONSTANT
 from celltwin.physics.engine.property_fit import evaluate_cubic_table
 
 ONE = np.ones(1)

@@ -98,7 +98,7 @@ def test_the_hashes_tell_which_part_of_the_design_changed(tables, tmp_path):
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(SpecError, match=r"none.toml: the file cannot be read"):
+    with pytest.raises(SpecError, match=r"none.toml: there is no such campaign file"):
         load_campaign(tmp_path / "none.toml")
 
 
@@ -106,7 +106,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
     ("path", "value", "message"),
     [
         ("nam", "x", r"unknown key nam = 'x'. Did you mean 'name'\?"),
-        ("pack", "no.toml", r"no.toml: the file cannot be read"),
+        ("pack", "no.toml", r"no.toml: there is no such pack file. See data/packs"),
         ("design.kind", "random", "design.kind = 'random' is unknown. Use one of grid, latin_hypercube, sobol"),
         ("design.points", 4, "design.points does not go with a grid"),
         ("factors.0.range", [2.0, 0.5], r"range = \[2, 0.5\] does not increase"),

@@ -30,6 +30,7 @@ from .pack_spec import (
     PackSpec,
     SensorSpec,
 )
+from .physical_constants import FARADAY, GAS_CONSTANT
 from .quantities import QUANTITIES, SIMULATED_QUANTITIES, Kind, Level, Quality, Quantity, find_quantity
 from .readings import Alarm, PackState, Reading, ReadingKey, Severity
 from .recalibration_spec import RecalibrationSpec
@@ -78,11 +79,14 @@ from .scenario_steps import (
 )
 from .spec_fields import FieldRule, field_rules, spec_field
 from .spec_tables import read_number, read_table, reject_unknown, require_table, require_tables
+from .spec_text import build_spec, read_spec_text
 from .time_texts import TimeForm, recognise_times, time_reader
 from .units import SECONDS_PER_HOUR, ZERO_CELSIUS, convert_to, parse_quantity, unit_conversion
 
 __all__ = [
     "CELLTWIN_NAMESPACE",
+    "FARADAY",
+    "GAS_CONSTANT",
     "QUANTITIES",
     "SECONDS_PER_HOUR",
     "SIMULATED_QUANTITIES",
@@ -170,6 +174,7 @@ __all__ = [
     "WorkerError",
     "apply_sensor_faults",
     "at_highest_voltage",
+    "build_spec",
     "cell_values",
     "clear_sky_irradiance",
     "cloud_transmission",
@@ -192,6 +197,7 @@ __all__ = [
     "parse_quantity",
     "parse_scenario",
     "read_number",
+    "read_spec_text",
     "read_table",
     "recognise_times",
     "regulation_signal",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from .pack_spec import (
 from .recalibration_spec import RecalibrationSpec
 from .spec_fields import FieldRule
 from .spec_tables import read_number, read_table, reject_unknown, require_table, require_tables
+from .spec_text import build_spec, read_spec_text
 
 __all__ = ["load_pack", "parse_pack"]
 
@@ -53,14 +53,7 @@ def load_pack(path: str | Path) -> PackSpec:
         out of bounds or used twice; the message names file, key and value.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise SpecError("there is no such pack file", where=str(path), remedy="See data/packs for examples") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(
-            f"the pack file cannot be read ({error})", where=str(path), remedy="Give a TOML file in UTF-8"
-        ) from None
+    text = read_spec_text(path, "pack", "See data/packs for examples")
     return parse_pack(text, where=str(path), folder=path.parent)
 
 
@@ -76,13 +69,7 @@ def parse_pack(text: str, where: str = "<pack>", *, folder: Path | None = None) 
     folder : Path, optional
         Folder that the path of the cells' distribution starts from; the present one where absent.
     """
-    try:
-        return _build(tomllib.loads(text), folder or Path())
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"not valid TOML: {error}", where=where, remedy="Mend the line that it names") from None
-    except SpecError as error:
-        place = f"{where}: {error.where}" if error.where else where
-        raise SpecError(error.message, where=place, remedy=error.remedy) from None
+    return build_spec(text, where, lambda data: _build(data, folder or Path()))
 
 
 def _build(data: dict[str, Any], folder: Path) -> PackSpec:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from .scenario_steps import (
 )
 from .spec_fields import field_rules
 from .spec_tables import read_table, reject_unknown, require_table, require_tables
+from .spec_text import build_spec, read_spec_text
 
 __all__ = ["SCENARIO_FOLDER", "load_scenario", "parse_scenario", "save_scenario"]
 
@@ -83,17 +83,8 @@ def load_scenario(path: str | Path) -> Scenario:
     path = Path(path)
     if not path.exists() and path.name == str(path) and (SCENARIO_FOLDER / f"{path}.toml").exists():
         path = SCENARIO_FOLDER / f"{path}.toml"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        names = ", ".join(sorted(file.stem for file in SCENARIO_FOLDER.glob("*.toml")))
-        raise SpecError(
-            "there is no such scenario file", where=str(path), remedy=f"Give a TOML file, or one of: {names}"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(
-            f"the scenario cannot be read ({error})", where=str(path), remedy="Give a TOML file in UTF-8"
-        ) from None
+    names = ", ".join(sorted(file.stem for file in SCENARIO_FOLDER.glob("*.toml")))
+    text = read_spec_text(path, "scenario", f"Give a TOML file, or one of: {names}")
     return parse_scenario(text, where=str(path), folder=path.parent)
 
 
@@ -109,13 +100,7 @@ def parse_scenario(text: str, where: str = "<scenario>", *, folder: Path | None 
     folder : Path, optional
         Folder that the names of profile files start from; the present one where absent.
     """
-    try:
-        return _build(tomllib.loads(text), folder or Path())
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"not valid TOML: {error}", where=where, remedy="Mend the line that it names") from None
-    except SpecError as error:
-        place = f"{where}: {error.where}" if error.where else where
-        raise SpecError(error.message, where=place, remedy=error.remedy) from None
+    return build_spec(text, where, lambda data: _build(data, folder or Path()))
 
 
 def save_scenario(scenario: Scenario, path: str | Path) -> Path:

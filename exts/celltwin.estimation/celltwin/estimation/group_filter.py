@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from celltwin.core import SECONDS_PER_HOUR, Array
+from celltwin.core import GAS_CONSTANT, SECONDS_PER_HOUR, Array
 
 from .ocv_table import OcvTable
 
@@ -40,7 +40,6 @@ __all__ = [
 
 SOC, POLARISATION, OCV_ERROR, RESISTANCE, CAPACITY_FACTOR, SURFACE_ERROR = range(6)
 _SIZE = 6
-_GAS_CONSTANT = 8.314462618  # J/(mol.K)
 _REFERENCE_TEMPERATURE = 298.15  # K
 _NO_KNOWLEDGE = 0.3  # standard deviation of a uniform state of charge [-]
 _LARGEST_RESIDUAL = 3.0  # residuals beyond this many standard deviations weigh less (Huber)
@@ -141,7 +140,7 @@ class GroupState:
 
 def find_loading(settings: FilterSettings, temperature: Array) -> Array:
     """Return the resistance at a temperature [K] over that at 25 °C [-], by Arrhenius' law."""
-    exponent = settings.activation_energy / _GAS_CONSTANT * (1.0 / temperature - 1.0 / _REFERENCE_TEMPERATURE)
+    exponent = settings.activation_energy / GAS_CONSTANT * (1.0 / temperature - 1.0 / _REFERENCE_TEMPERATURE)
     loading: Array = np.exp(np.clip(exponent, -1.5, 2.5))
     return loading
 

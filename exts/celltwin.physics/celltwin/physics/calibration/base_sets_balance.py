@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from celltwin.core import SECONDS_PER_HOUR, Array, ModelError
+from celltwin.core import FARADAY, SECONDS_PER_HOUR, Array, ModelError
 
-from ..engine.physical_constants import FARADAY
 from ..measurements.curve import MeasuredCurve
 
 if TYPE_CHECKING:

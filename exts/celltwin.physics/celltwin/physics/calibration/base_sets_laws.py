@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..engine.physical_constants import FARADAY, GAS_CONSTANT
+from celltwin.core import FARADAY, GAS_CONSTANT
 
 if TYPE_CHECKING:
     import pybamm

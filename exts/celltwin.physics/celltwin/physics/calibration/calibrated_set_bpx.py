@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from celltwin.core import ModelError
+from celltwin.core import FARADAY, ModelError
 
-from ..engine.physical_constants import FARADAY
 from .base_sets_laws import REFERENCE_SALT, REFERENCE_TEMPERATURE
 from .calibrated_set_tables import LawTable, cell_tables, exchange_current
 from .consistency_capacity import RestingLimits

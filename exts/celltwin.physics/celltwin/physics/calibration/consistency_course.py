@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from celltwin.core import SECONDS_PER_HOUR, Array, ModelError
+from celltwin.core import FARADAY, SECONDS_PER_HOUR, Array, ModelError
 
-from ..engine.physical_constants import FARADAY
 from ..measurements.curve import MeasuredCurve
 from .base_sets_laws import with_laws
 from .cell_simulation import LEAD_RESISTANCE, CellModel, CellSimulation

@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from celltwin.core import Array
+from celltwin.core import GAS_CONSTANT, Array
 
 from .abuse_model import AbuseModel
 from .lanes import Lanes
-from .physical_constants import GAS_CONSTANT
 
 __all__ = [
     "ABUSE_ROWS",

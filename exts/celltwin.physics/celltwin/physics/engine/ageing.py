@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from celltwin.core import ModelError
+from celltwin.core import GAS_CONSTANT, ModelError
 
-from .physical_constants import GAS_CONSTANT
 from .physical_ranges import require_ranges
 
 __all__ = [

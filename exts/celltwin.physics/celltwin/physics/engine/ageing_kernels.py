@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from celltwin.core import SECONDS_PER_HOUR
+from celltwin.core import FARADAY, GAS_CONSTANT, SECONDS_PER_HOUR
 
 from .ageing import AgeingModel
 from .ageing_shared import make_ageing_structure
 from .lanes import Lanes
-from .physical_constants import FARADAY, GAS_CONSTANT
 
 __all__ = ["AGEING_ROWS", "AgeingKernels", "make_ageing_kernels"]
 

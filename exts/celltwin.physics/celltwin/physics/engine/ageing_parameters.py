@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from celltwin.core import ModelError
+from celltwin.core import FARADAY, GAS_CONSTANT, ModelError
 
 from .ageing import (
     PLATING_KINDS,
@@ -17,7 +17,6 @@ from .ageing import (
     PlatingModel,
     SeiModel,
 )
-from .physical_constants import FARADAY, GAS_CONSTANT
 
 __all__ = ["ageing_model", "build_ageing_model"]
 

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from celltwin.core import SECONDS_PER_HOUR
+from celltwin.core import FARADAY, GAS_CONSTANT, SECONDS_PER_HOUR
 
 from .ageing import AgeingModel, LossModel
 from .cell_model import CellModel, ElectrodeModel
-from .physical_constants import FARADAY, GAS_CONSTANT
 
 __all__ = ["make_ageing_structure", "share_ageing"]
 

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from celltwin.core import SECONDS_PER_HOUR, Array, ModelError, freeze
+from celltwin.core import FARADAY, SECONDS_PER_HOUR, Array, ModelError, freeze
 
 from .ageing import AgeingModel
 from .ageing_kernels import AGEING_ROWS
 from .cell_model import CellModel
-from .physical_constants import FARADAY
 from .property_fit import evaluate_cubic_table
 
 __all__ = [

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from celltwin.core import FARADAY, GAS_CONSTANT
+
 from .cell_laws import CellLawChoices, make_cell_laws, make_cell_structure
 from .lanes import Lanes
-from .physical_constants import FARADAY, GAS_CONSTANT
 from .single_particle_laws import make_single_particle_laws
 
 __all__ = ["CellKernels", "make_cell_kernels"]

@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from celltwin.core import SECONDS_PER_HOUR, Array, ModelError
+from celltwin.core import FARADAY, SECONDS_PER_HOUR, Array, ModelError
 
 from .cell_model import CellModel, ElectrodeModel, ThermalModel
 from .cell_model_cache import hash_cell_model, load_cell_model, store_cell_model
 from .parameter_source import ParameterSource, resolve_source
-from .physical_constants import FARADAY
 from .property_fit import (
     PropertyScale,
     build_cubic_table,

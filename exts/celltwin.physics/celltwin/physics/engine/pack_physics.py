@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from celltwin.core import SECONDS_PER_HOUR, Array, ModelError, SettingsError
+from celltwin.core import FARADAY, SECONDS_PER_HOUR, Array, ModelError, SettingsError
 
 from .abuse_cells import CellAbuse
 from .ageing_cells import CellAgeing
@@ -24,7 +24,6 @@ from .heat_arrays import HeatArrays, exchange_heat, pass_coolant
 from .launching import Launcher
 from .mechanics import CellMechanics
 from .pack_network import PackNetwork
-from .physical_constants import FARADAY
 from .porous_electrode_cells import PorousElectrodeCells
 from .single_particle_cells import SingleParticleCells
 from .thermal_kernels import ENERGY_ROWS

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from celltwin.core import FARADAY, GAS_CONSTANT
+
 from .cell_laws import CellLawChoices, make_cell_laws, make_cell_structure
 from .lanes import Lanes
-from .physical_constants import FARADAY, GAS_CONSTANT
 from .porous_electrode_laws import make_porous_laws
 from .porous_newton_kernels import make_newton_kernel
 from .shared_porous_cell import make_porous_structure

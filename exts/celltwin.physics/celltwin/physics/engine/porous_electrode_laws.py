@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from celltwin.core import FARADAY, GAS_CONSTANT
+
 from .cell_laws import LAST_LITHIUM, CellLaws, make_cell_structure
 from .lanes import Lanes
-from .physical_constants import FARADAY, GAS_CONSTANT
 from .shared_porous_cell import make_porous_structure
 
 __all__ = ["LEAST_SALT", "PorousLaws", "make_porous_laws"]

@@ -7,9 +7,10 @@ system of blocks of two by two along the cell. It is solved for two right sides,
 # Warp reads the annotations of kernels as values: no postponed annotations here.
 from typing import Any
 
+from celltwin.core import FARADAY, GAS_CONSTANT
+
 from .cell_laws import CellLaws, make_cell_structure
 from .lanes import Lanes
-from .physical_constants import FARADAY, GAS_CONSTANT
 from .porous_electrode_laws import LEAST_SALT, PorousLaws
 from .shared_porous_cell import make_porous_structure
 

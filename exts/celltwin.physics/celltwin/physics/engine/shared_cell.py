@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from celltwin.core import Array
+from celltwin.core import FARADAY, Array
 
 from .cell_laws import CellLawChoices, make_cell_structure
 from .cell_model import CellModel, ElectrodeModel
-from .physical_constants import FARADAY
 
 __all__ = ["ParticleShells", "choose_laws", "integral_table", "inverse_sinh_table", "particle_shells", "share_cell"]
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from celltwin.core import FARADAY, GAS_CONSTANT
+
 from .cell_laws import LAST_LITHIUM, CellLaws, make_cell_structure
 from .lanes import Lanes
-from .physical_constants import FARADAY, GAS_CONSTANT
 
 __all__ = ["LINEAR_ROWS", "SingleParticleLaws", "make_single_particle_laws"]
 

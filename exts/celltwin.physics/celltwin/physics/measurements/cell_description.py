@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from celltwin.core import SpecError, read_table, spec_field
+from celltwin.core import SpecError, build_spec, read_spec_text, read_table, spec_field
 from celltwin.core.spec_fields import check_fields
 
 __all__ = [
@@ -207,24 +205,10 @@ def load_cell_description(path: str | Path) -> CellDescription:
         If the file is missing or not TOML, or a field is unknown, missing or breaks its rule.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise SpecError(
-            "there is no such cell description", where=str(path), remedy="See docs/measurements.md for an example"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"cannot be read ({error})", where=str(path), remedy="Give a TOML file in UTF-8") from None
+    text = read_spec_text(path, "cell description", "See docs/measurements.md for an example")
     return parse_cell_description(text, where=str(path))
 
 
 def parse_cell_description(text: str, where: str = "<cell>") -> CellDescription:
     """Return the cell that a TOML text describes; ``where`` is the name that errors give it."""
-    try:
-        table: dict[str, Any] = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"not valid TOML: {error}", where=where, remedy="Mend the line that it names") from None
-    try:
-        return CellDescription(**read_table(CellDescription, table, "cell"))
-    except SpecError as error:
-        raise SpecError(error.message, where=where, remedy=error.remedy) from None
+    return build_spec(text, where, lambda table: CellDescription(**read_table(CellDescription, table, "cell")))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from celltwin.core import SpecError, reject_unknown, require_table, unit_conversion
+from celltwin.core import SpecError, build_spec, read_spec_text, reject_unknown, require_table, unit_conversion
 
 from .curve import MeasurementError
 
@@ -126,12 +125,7 @@ class TableMapping:
 def load_mapping(path: str | Path) -> TableMapping:
     """Read a mapping file; SpecError names file, key and value where it is wrong."""
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise SpecError("there is no such mapping file", where=str(path), remedy="See docs/measurements.md") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"cannot be read ({error})", where=str(path), remedy="Give a TOML file in UTF-8") from None
+    text = read_spec_text(path, "mapping", "See docs/measurements.md")
     return parse_mapping(text, where=str(path))
 
 
@@ -143,14 +137,7 @@ def parse_mapping(text: str, where: str = "<mapping>") -> TableMapping:
     SpecError
         If it is no TOML, a key is unknown, a quantity is missing, or a unit is not one of its quantity.
     """
-    try:
-        table: dict[str, Any] = tomllib.loads(text)
-        return _build(table)
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"not valid TOML: {error}", where=where, remedy="Mend the line that it names") from None
-    except SpecError as error:
-        place = f"{where}: {error.where}" if error.where else where
-        raise SpecError(error.message, where=place, remedy=error.remedy) from None
+    return build_spec(text, where, _build)
 
 
 _TEXTS = ("delimiter", "decimal", "encoding", "cell", "citation", "licence")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,10 @@ from celltwin.core import (
     FieldRule,
     SettingsError,
     SpecError,
+    build_spec,
     convert_to,
     read_number,
+    read_spec_text,
     reject_unknown,
     require_table,
     require_tables,
@@ -59,7 +60,7 @@ def load_campaign(path: str | Path) -> Campaign:
         checked at the extremes of every factor.
     """
     path = Path(path)
-    return parse_campaign(_read(path), path=path)
+    return parse_campaign(_read(path, "campaign"), path=path)
 
 
 def parse_campaign(data: Mapping[str, Any], *, path: Path) -> Campaign:
@@ -96,8 +97,8 @@ def _build(data: dict[str, Any], path: Path) -> Campaign:
         path=path,
         pack=pack,
         scenario=scenario,
-        pack_tables=_read(pack),
-        scenario_tables=_read(scenario),
+        pack_tables=_read(pack, "pack"),
+        scenario_tables=_read(scenario, "scenario"),
         base=base,
         factors=factors,
         design=_design(require_table(data, "design"), factors, seed),
@@ -106,16 +107,8 @@ def _build(data: dict[str, Any], path: Path) -> Campaign:
     )
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"not valid TOML: {error}", where=str(path), remedy="Mend the line that it names") from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise SpecError(
-            f"the file cannot be read ({reason})", where=str(path), remedy="See data/campaigns for examples"
-        ) from None
+def _read(path: Path, what: str) -> dict[str, Any]:
+    return build_spec(read_spec_text(path, what, f"See data/{what}s for examples"), str(path), dict)
 
 
 def _found(name: str, campaign: Path) -> Path:

@@ -76,6 +76,17 @@ def test_cross_validation_scores_every_cell_once_and_never_trains_on_it():
     assert protocol != evaluation_protocol("cv", cycles, folds=5, seed=2)
 
 
+def test_settings_are_chosen_on_folds_of_training_cells_alone():
+    cycles = make_set()
+    honest = evaluation_protocol("honest", cycles).folds[0]
+
+    folds = evaluation_protocol("selection", cycles, folds=3).folds
+
+    assert sorted(name for fold in folds for name in fold.test) == sorted(honest.training)
+    for fold in folds:
+        assert set(fold.training) == set(honest.training) - set(fold.test)
+
+
 def test_leaving_a_protocol_out_trains_on_no_cell_of_it():
     protocol = evaluation_protocol("lobo", make_set())
 
@@ -89,7 +100,7 @@ def test_leaving_a_protocol_out_trains_on_no_cell_of_it():
 @pytest.mark.parametrize(
     ("name", "cycles", "message"),
     [
-        ("leaky", make_set(), "Choose one of honest, published, cv, lobo"),
+        ("leaky", make_set(), "Choose one of honest, published, cv, lobo, selection"),
         ("lobo", make_set(protocols=("2C",)), "none is left to learn from"),
         ("cv", make_set(protocols=("2C",), numbers=(1, 2)), "cannot be dealt into 5 folds"),
         ("honest", make_set(numbers=(1, 2, 3)), "--protocol cv"),

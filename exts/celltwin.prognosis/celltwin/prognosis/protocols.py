@@ -9,7 +9,7 @@ from .splits import deal_cells, published_split
 
 __all__ = ["PROTOCOL_NAMES", "EvaluationFold", "EvaluationProtocol", "evaluation_protocol"]
 
-PROTOCOL_NAMES = ("honest", "published", "cv", "lobo")
+PROTOCOL_NAMES = ("honest", "published", "cv", "lobo", "selection")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +59,12 @@ def evaluation_protocol(name: str, cycles: CycleSet, *, folds: int = 5, seed: in
     name : str
         ``honest``: the published split, test cells have a 4 or an 8 in their number. ``published``: the same
         split, leaky, and one model for each protocol. ``cv``: every cell is scored once, in folds of cells.
-        ``lobo``: leave one protocol (batch) out, each in turn.
+        ``lobo``: leave one protocol (batch) out, each in turn. ``selection``: the training cells of ``honest`` in
+        folds, the test cells untouched: what settings may be chosen by.
     cycles : CycleSet
         The cells.
     folds : int
-        Folds of ``cv``; cells of each protocol are dealt out in turn.
+        Folds of ``cv`` and ``selection``; cells of each protocol are dealt out in turn.
     seed : int
         Seed of the order in which they are dealt.
 
@@ -79,7 +80,11 @@ def evaluation_protocol(name: str, cycles: CycleSet, *, folds: int = 5, seed: in
         if name == "honest":
             return EvaluationProtocol(name=name, folds=(whole,), leaky=False)
         return EvaluationProtocol(name=name, folds=_by_protocol(whole, cycles), leaky=True)
-    if name == "cv":
+    if name == "selection":
+        split = published_split(cycles, folds=folds, seed=seed)
+        everyone, tests = split.training, split.folds
+        names = tuple(f"fold {number}" for number in range(1, folds + 1))
+    elif name == "cv":
         if folds < 2 or len(everyone) < folds:
             raise CycleDataError(
                 f"{len(everyone)} cells cannot be dealt into {folds} folds",

@@ -1,0 +1,87 @@
+"""The kinds of model that can be trained and judged, by name, with the settings that were chosen for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from celltwin.core import SettingsError
+
+from .kernel_regression import KernelPart, KernelSettings
+from .kinds import BlendKind, KernelKind, NetworkKind, SohModelKind, TreesKind
+from .one_cycle import build_one_cycle
+from .recurrent import build_recurrent
+from .settings import PhysicsWeights, WindowSettings
+from .transformer import build_transformer
+
+__all__ = ["DEFAULT_KIND", "MODEL_KINDS", "model_kind"]
+
+DEFAULT_KIND = "blend"
+
+# Chosen by cross-validation over training cells of the published split; `./repo.sh bench soh` says what was tried.
+_WHOLE = {"newest": 0.11, "short": 0.11, "long": 0.11, "jump": 0.11, "trend": 0.11}
+KERNEL = KernelSettings(
+    parts=(
+        KernelPart(blocks={**_WHOLE, "age": 1.33}, weight=0.6),
+        KernelPart(blocks={"short": 0.11, "trend": 0.22, "change": 0.22, "age": 0.89}, weight=0.4),
+    ),
+    decay=1.0,
+    noise=0.05,
+    points=2000,
+)
+WINDOW = WindowSettings()
+ONE_CYCLE = WindowSettings(window=1, width=64, layers=3, learning_rate=2e-3)
+PINN = replace(ONE_CYCLE, physics=PhysicsWeights(dynamics=0.1, monotonicity=1.0, charge_balance=0.1))
+
+_RECURRENT = NetworkKind(name="recurrent", build=build_recurrent, settings=WINDOW)
+_KERNEL = KernelKind(name="kernel", settings=KERNEL)
+_TREES = TreesKind()
+
+MODEL_KINDS: Mapping[str, SohModelKind] = MappingProxyType(
+    {
+        kind.name: kind
+        for kind in (
+            BlendKind(name="blend", parts=(_KERNEL, _RECURRENT), weights=(2.0, 1.0)),
+            _KERNEL,
+            _RECURRENT,
+            NetworkKind(name="transformer", build=build_transformer, settings=WINDOW),
+            NetworkKind(name="pinn", build=build_one_cycle, settings=PINN),
+            NetworkKind(name="mlp", build=build_one_cycle, settings=ONE_CYCLE),
+            _TREES,
+        )
+    }
+)
+
+
+def model_kind(name: str, *, members: int | None = None, steps: int | None = None) -> SohModelKind:
+    """Return a kind of model by its name.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`MODEL_KINDS`.
+    members : int, optional
+        Networks or regressions of an ensemble, where the kind has any.
+    steps : int, optional
+        Steps that a network is trained for.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such kind.
+    """
+    if name not in MODEL_KINDS:
+        raise SettingsError(f"the kind of model {name!r} is unknown", remedy=f"Choose one of {', '.join(MODEL_KINDS)}")
+    return _adjusted(MODEL_KINDS[name], members, steps)
+
+
+def _adjusted(kind: SohModelKind, members: int | None, steps: int | None) -> SohModelKind:
+    if isinstance(kind, BlendKind):
+        return replace(kind, parts=tuple(_adjusted(part, members, steps) for part in kind.parts))
+    if isinstance(kind, NetworkKind):
+        settings = replace(kind.settings, steps=steps or kind.settings.steps)
+        return replace(kind, settings=settings, members=members or kind.members)
+    if isinstance(kind, KernelKind):
+        return replace(kind, members=members or kind.members)
+    return kind

@@ -89,7 +89,7 @@ def test_every_kind_beats_the_mean_on_cells_not_seen(name, cells):
 
 def test_a_fit_repeats_exactly_from_its_seed_and_differs_for_another(cells):
     windows = window_cycles(cells[:4], window=4)
-    kind = replace(NETWORKS["recurrent"], settings=replace(SMALL, steps=10))
+    kind = replace(NETWORKS["recurrent"], settings=replace(SMALL, steps=20))
 
     first, again, other = (kind.fit(windows, seed=seed).predict(windows) for seed in (1, 1, 2))
 
@@ -123,7 +123,7 @@ def test_a_prediction_does_not_change_with_the_future_of_the_cell(name, cells):
     parts = (KernelKind(name="kernel", settings=replace(KERNEL, points=100)), TreesKind())
     kind = {**NETWORKS, "blend": BlendKind(name="blend", parts=parts, weights=(2.0, 1.0))}[name]
     if isinstance(kind, NetworkKind):
-        kind = replace(kind, settings=replace(kind.settings, steps=3))
+        kind = replace(kind, settings=replace(kind.settings, steps=20))
     fitted = kind.fit(window_cycles(cells[:4], window=kind.window), seed=1)
     cell = cells[5]
     changed = cell.features.copy()
@@ -144,7 +144,7 @@ def test_infinite_features_and_cells_of_one_cycle_get_an_answer(cells):
     features[:, 15] = np.nan
     broken = replace(cells[0], features=features)
     short = replace(cells[1], features=cells[1].features[:1], soh=cells[1].soh[:1])
-    for kind in (replace(NETWORKS["recurrent"], settings=replace(SMALL, steps=3)), TreesKind(), MODEL_KINDS["kernel"]):
+    for kind in (replace(NETWORKS["recurrent"], settings=replace(SMALL, steps=20)), TreesKind(), MODEL_KINDS["kernel"]):
         fitted = kind.fit(window_cycles((broken, *cells[1:4]), window=kind.window), seed=1)
         assert np.isfinite(fitted.predict(window_cycles((broken, short), window=kind.window))).all()
 
@@ -241,9 +241,11 @@ def test_nothing_of_a_scored_cell_but_its_past_enters_a_fit(cycles):
 
 
 def test_kinds_are_found_by_name_and_an_unknown_one_is_refused():
-    assert model_kind("recurrent", members=3, steps=7).steps == 21
+    assert model_kind("recurrent", members=3, steps=30).steps == 90
     with pytest.raises(SettingsError, match="Choose one of blend, kernel"):
         model_kind("oracle")
+    with pytest.raises(SettingsError, match="cannot be trained in 3 steps"):
+        model_kind("recurrent", steps=3)
 
 
 def test_an_unused_seed_of_a_network_does_not_touch_the_global_generator(cells):
@@ -253,7 +255,7 @@ def test_an_unused_seed_of_a_network_does_not_touch_the_global_generator(cells):
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    settings = replace(SMALL, steps=2)
+    settings = replace(SMALL, steps=20)
     train_window_network(build_recurrent, windows, fit_window_inputs(windows), settings, seed=(1,))
 
     assert torch.equal(torch.rand(1), expected)

@@ -26,7 +26,7 @@ KERNEL = KernelSettings(
         KernelPart(blocks={**_WHOLE, "age": 1.33}, weight=0.6),
         KernelPart(blocks={"short": 0.11, "trend": 0.22, "change": 0.22, "age": 0.89}, weight=0.4),
     ),
-    decay=1.0,
+    decay=1.3,
     noise=0.05,
     points=2000,
 )
@@ -42,7 +42,7 @@ MODEL_KINDS: Mapping[str, SohModelKind] = MappingProxyType(
     {
         kind.name: kind
         for kind in (
-            BlendKind(name="blend", parts=(_KERNEL, _RECURRENT), weights=(2.0, 1.0)),
+            BlendKind(name="blend", parts=(_KERNEL, _RECURRENT), weights=(3.0, 1.0)),
             _KERNEL,
             _RECURRENT,
             NetworkKind(name="transformer", build=build_transformer, settings=WINDOW),

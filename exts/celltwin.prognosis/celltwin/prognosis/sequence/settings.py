@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 
+from celltwin.core import SettingsError
+
 from ..features import FEATURE_NAMES
 
 __all__ = ["PhysicsWeights", "WindowSettings"]
+
+FEWEST_STEPS = 20  # the learning rate must rise and fall
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +67,11 @@ class WindowSettings:
         Error, in spreads of SOH, past which the loss grows linearly.
     physics : PhysicsWeights
         Physics residuals in the loss.
+
+    Raises
+    ------
+    SettingsError
+        If there are fewer than 20 steps.
     """
 
     window: int = 12
@@ -79,6 +88,12 @@ class WindowSettings:
     balance: float = 0.5
     huber: float = 0.2
     physics: PhysicsWeights = field(default_factory=PhysicsWeights)
+
+    def __post_init__(self) -> None:
+        if self.steps < FEWEST_STEPS:
+            raise SettingsError(
+                f"a network cannot be trained in {self.steps} steps", remedy=f"Give {FEWEST_STEPS} steps or more"
+            )
 
     def as_dict(self) -> dict[str, object]:
         """Return the settings as JSON takes them."""

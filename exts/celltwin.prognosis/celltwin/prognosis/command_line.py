@@ -81,6 +81,107 @@ def soh(
     console.print(f"Model {result.model.provenance} in {out}")
 
 
+@app.command()
+def surrogate(
+    out: Annotated[Path, typer.Option(help="Folder for the model.")] = Path("data/models/surrogate_1"),
+    cell: Annotated[str, typer.Option(help="Cell parameters whose DFN is learned.")] = "xjtu_18650",
+    campaign: Annotated[Path, typer.Option(help="Folder of the simulations, kept.")] = Path("out/surrogate_campaign"),
+    runs: Annotated[int, typer.Option(min=8, help="Simulations to train on.")] = 640,
+    seed: Annotated[list[int] | None, typer.Option(help="Seed; the best on validation profiles is exported.")] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training rows.")] = 30,
+    diffusion_weight: Annotated[float, typer.Option(min=0.0, help="Weight of the residual of diffusion.")] = 0.0,
+    address: Annotated[str, typer.Option(help="Ray address to simulate on; this machine where empty.")] = "",
+    workers: Annotated[int, typer.Option(min=0, help="Simulations at one time; 0 for one on each core.")] = 0,
+    checkpoints: Annotated[Path, typer.Option(help="Folder for checkpoints.")] = Path("out/train_surrogate"),
+    resume: Annotated[bool, typer.Option(help="Go on from the checkpoints of the same run.")] = True,
+) -> None:
+    """Simulate a campaign of the DFN, train its surrogate, score it on held-out profiles and export it with a card."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    from celltwin.core import open_executor
+
+    from .surrogate import CampaignSettings, SurrogateSettings, train_surrogate
+
+    console, seeds = Console(), tuple(seed or (1,))
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    executor = open_executor(address or None, workers or None)
+    try:
+        with Progress(*columns, console=console) as progress:
+            simulating = progress.add_task("Simulating", total=None)
+            training = progress.add_task("Training", total=len(seeds) * epochs)
+            result = train_surrogate(
+                out,
+                campaign=campaign,
+                simulated=CampaignSettings(cell=cell, training=runs),
+                settings=SurrogateSettings(epochs=epochs, diffusion_weight=diffusion_weight),
+                seeds=seeds,
+                checkpoints=checkpoints,
+                resume=resume,
+                executor=executor,
+                on_part=lambda done, total: progress.update(simulating, completed=done, total=total),
+                on_epoch=lambda own, epoch, loss: progress.update(
+                    training,
+                    completed=seeds.index(own) * epochs + epoch,
+                    description=f"Training, seed {own}, loss {loss:.4f}",
+                ),
+            )
+    finally:
+        executor.close()
+    for own in seeds:
+        errors = result.held_out[own]
+        console.print(
+            f"Seed {own}: held out {1e3 * errors.rmse('voltage'):.2f} mV, {errors.rmse('temperature'):.3f} K; "
+            f"validation {1e3 * result.validation[own].rmse('voltage'):.2f} mV"
+        )
+    console.print(f"Model {result.model.provenance}, seed {result.chosen}, in {out}")
+
+
+@app.command()
+def risk(
+    pack: Annotated[Path, typer.Option(help="Pack whose cells and cooling are used.")] = Path(
+        "data/packs/reference.toml"
+    ),
+    out: Annotated[Path, typer.Option(help="Folder for the model; its priors.toml stays.")] = Path(
+        "data/models/risk_1"
+    ),
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 1,
+    runs: Annotated[int, typer.Option(min=20, help="Runs of the scenario library.")] = 150,
+    rollouts: Annotated[int, typer.Option(min=8192, help="Roll-outs that the surrogate learns from.")] = 393_216,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the roll-outs.")] = 12,
+    members: Annotated[int, typer.Option(min=1, help="Networks of the ensemble.")] = 3,
+    checkpoints: Annotated[
+        Path, typer.Option(help="Folder of roll-outs, runs and checkpoints; an interrupted run goes on from there.")
+    ] = Path("out/train_risk"),
+) -> None:
+    """Train the risk of thermal runaway: surrogate, scenario library, recalibration, export with a model card."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    from celltwin.core import load_pack
+
+    from .runaway_risk.risk_training import RiskSettings, train_risk
+    from .runaway_risk.surrogate import SurrogateSettings
+
+    console = Console()
+    surrogate = SurrogateSettings(epochs=epochs, members=members)
+    settings = RiskSettings(runs=runs, rollouts=rollouts, surrogate=surrogate, seed=seed)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("Loading", total=None)
+
+        def show(what: str, done: int, asked: int) -> None:
+            progress.update(task, description=what, completed=done, total=asked)
+
+        found = train_risk(load_pack(pack), out, checkpoints, settings, on_step=show)
+    alarm = found.evaluation.alarm
+    console.print(
+        f"On {found.evaluation.runs} test runs: {100.0 * alarm.caught:.0f} % of the runaways had an alarm before, "
+        f"{alarm.false_alarms:.3f} false alarms an hour"
+    )
+    console.print(f"Model {found.model.provenance} in {out}")
+
+
 def _show_figures(console: Console, result: TrainedSoh, seed: int) -> None:
     from rich.table import Table
 

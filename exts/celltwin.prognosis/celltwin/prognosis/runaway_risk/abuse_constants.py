@@ -17,7 +17,9 @@ __all__ = ["VENT_TEMPERATURE", "AbuseConstants", "abuse_constants_of"]
 GAS_CONSTANT = 8.314462618  # [J/(mol.K)]
 # At which the engine's vent opens by the solvent's vapour alone: 2 MPa of dimethyl carbonate [K].
 VENT_TEMPERATURE = 498.9
-SLOW_OVER_OHMIC = 1.8  # resistance within minutes, diffusion included, over the ohmic one: engine's cells, 3C at 20 % charge
+SLOW_OVER_OHMIC = (
+    1.8  # resistance within minutes, diffusion included, over the ohmic one: engine's cells, 3C at 20 % charge
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +78,10 @@ class AbuseConstants:
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> AbuseConstants:
         """Return the constants that :meth:`as_dict` gave."""
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in content.items()})
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
+        }
+        return cls(**values)
 
 
 def abuse_constants_of(spec: PackSpec, name: str = "hu_2020_nmc") -> AbuseConstants:

@@ -22,7 +22,9 @@ GAP = 120.0  # without values after which the balance begins anew [s]
 FAST_OVER_OHMIC = 1.6  # resistance of a cell's heat over the data sheet's ohmic one, where none is estimated [-]
 # What the balance may be wrong by: shares of the heat that it counts, and a floor [W].
 EXCHANGE_DOUBT, CURRENT_DOUBT, HEAT_FLOOR = 0.1, 0.25, 0.1
+COMMON_FLOOR = 0.3  # heat of a whole module below which it is an error of the balance [W a cell]
 LEAK_FLOOR, LEAK_DOUBT = 0.03, 0.03  # of the leak [A], and of it as a share of the group's mean current [-]
+INLET_EVERY = 60.0  # between two looks at the inlet's temperature [s]
 LEAST_FILM_SHARE = 0.02  # of the cooling that a warm module may be left with [-]
 _UNKNOWN_TEMPERATURE = 5.0  # standard uncertainty where none is given [K]
 
@@ -51,9 +53,9 @@ class CellEvidence:
         Of the group [V].
     soc : ndarray
         [-].
-    joule, reaction, neighbour, coolant, ambient : ndarray
+    joule, reaction, neighbour, coolant, ambient, outside : ndarray
         Heat into the cell now: of its current, of its decomposition, from its neighbours, from the coolant and from
-        the air [W].
+        the air as they are known, and what the whole module gets from an unknown source [W].
     reactions : ndarray of shape (5, n_cells)
         States of the reactions, followed with the temperatures.
     sink_conductance, sink_temperature : ndarray
@@ -85,6 +87,7 @@ class CellEvidence:
     neighbour: Array
     coolant: Array
     ambient: Array
+    outside: Array
     reactions: Array
     sink_conductance: Array
     sink_temperature: Array
@@ -95,7 +98,7 @@ class CellEvidence:
 
 
 class HeatEvidence:
-    r"""Follow the heat balance of every cell,
+    r"""Follow the heat balance of every cell.
 
     .. math:: q_x = C \frac{\Delta T}{\Delta t} - \overline{r I^2 + q_\mathrm{exchange} + q_\mathrm{reactions}},
 
@@ -111,11 +114,13 @@ class HeatEvidence:
     """
 
     def __init__(self, spec: PackSpec, constants: AbuseConstants) -> None:
-        from celltwin.physics.engine.heat_paths import build_heat_paths
+        from celltwin.physics.engine.heat_paths import build_heat_paths, pair_conductance
 
+        self._gap = float(pair_conductance(spec)[0])
         self._spec, self._constants = spec, constants
         self._heat = build_heat_paths(spec)
         self._capacity = spec.cell.mass * spec.cell.heat_capacity
+        self._channel = np.searchsorted(self._heat.segment_start, self._heat.segment, side="right") - 1
         self._shell = self._heat.conductance.sum(axis=0)
         self.reset()
 
@@ -135,6 +140,16 @@ class HeatEvidence:
         return self._shell
 
     @property
+    def gap_conductance(self) -> float:
+        """Conductance to a neighbour through what fills the gap alone [W/K]."""
+        return self._gap
+
+    @property
+    def constants(self) -> AbuseConstants:
+        """The cell's reactions."""
+        return self._constants
+
+    @property
     def heat_capacity(self) -> float:
         """Of a cell [J/K]."""
         return self._capacity
@@ -143,6 +158,7 @@ class HeatEvidence:
         """Forget everything that was seen."""
         n = self._spec.n_cells
         self._time = np.nan
+        self._inlet: tuple[float, Array] | None = None
         self._explained = np.zeros(n)  # heat into each cell that the balance counts, since the start [J]
         self._doubtful = np.zeros(n)  # the part of it that may be wrong [J]
         self._rates: tuple[Array, Array] | None = None
@@ -199,7 +215,7 @@ class HeatEvidence:
         self._remember(state.time, temperature, leak)
         unexplained, unexplained_doubt, common = self._balance(state.time, temperature, doubt)
         growth, growth_doubt = self._growth(state.time, unexplained, unexplained_doubt)
-        sink, sink_temperature, share = self._sink(around, filled, common)
+        sink, sink_temperature, share, outside = self._sink(around, filled, common)
         module = np.repeat(_means(filled, self._spec.n_modules), filled.size // self._spec.n_modules)
         total = np.maximum(self._shell, 1e-12)
         shell = (self._heat.conductance * filled[self._heat.neighbours]).sum(axis=0) / total
@@ -221,6 +237,7 @@ class HeatEvidence:
             neighbour=around["neighbour"],
             coolant=around["coolant"],
             ambient=around["ambient"],
+            outside=outside,
             reactions=self._reactions.copy(),
             sink_conductance=sink,
             sink_temperature=sink_temperature,
@@ -260,8 +277,7 @@ class HeatEvidence:
 
         heat, spec = self._heat, self._spec
         n_channels = heat.design_flow.size
-        channel = np.searchsorted(heat.segment_start, heat.segment, side="right") - 1
-        modules = channel.reshape(spec.n_modules, -1)[:, 0]
+        channel, modules = self._channel, self._channel.reshape(spec.n_modules, -1)[:, 0]
         flow = heat.design_flow.copy()
         measured = _module_reading(state, "coolant_flow", spec)
         if measured is not None and n_channels and heat.design_flow.any():
@@ -271,9 +287,12 @@ class HeatEvidence:
         inlet = heat.inlet_temperature.copy()
         leaving = _module_reading(state, "coolant_temperature", spec)
         if leaving is not None:
-            inlet = self._find_inlet(temperature, flow, leaving, modules)
+            if self._inlet is None or state.time - self._inlet[0] >= INLET_EVERY:
+                self._inlet = (state.time, self._find_inlet(temperature, flow, leaving, modules))
+            inlet = self._inlet[1]
         exchange = exchange_heat(heat, temperature, flow, inlet_temperature=inlet)
-        film = heat.coolant_conductance * film_share(flow, heat.design_flow)[channel]
+        working = film_share(flow, heat.design_flow)
+        film = heat.coolant_conductance * working[channel]
         stream = np.where(film > 0.0, temperature + exchange.coolant / np.maximum(film, 1e-12), temperature)
         return {
             "neighbour": exchange.neighbours,
@@ -281,7 +300,7 @@ class HeatEvidence:
             "ambient": exchange.ambient,
             "film": film,
             "stream": stream,
-            "share": film_share(flow, heat.design_flow)[channel],
+            "share": working[channel],
         }
 
     def _find_inlet(self, temperature: Array, flow: Array, leaving: Array, modules: NDArray[np.int64]) -> Array:
@@ -392,10 +411,11 @@ class HeatEvidence:
             np.where(steeper, short_doubt, long_doubt),
         )
 
-    def _sink(self, around: dict[str, Array], temperature: Array, common: Array) -> tuple[Array, Array, Array]:
-        """Return conductance and temperature of coolant and air together, and the share of the cooling that works.
+    def _sink(self, around: dict[str, Array], temperature: Array, common: Array) -> tuple[Array, Array, Array, Array]:
+        """Return conductance and temperature of coolant and air, the share of cooling that works, heat from outside.
 
-        Heat that a whole module keeps although the coolant should carry it off weakens its film.
+        Heat that a whole module keeps although the coolant should carry it off weakens its film; what is more than
+        that comes from outside.
         """
         film, ambient = around["film"], self._heat.ambient_conductance
         given = np.maximum(-around["coolant"], 0.0)
@@ -404,7 +424,8 @@ class HeatEvidence:
         total = np.maximum(film + ambient, 1e-9)
         air = self._heat.ambient_temperature
         mean = np.where(film + ambient > 0.0, (film * around["stream"] + ambient * air) / total, temperature)
-        return total, mean, around["share"] * (1.0 - kept)
+        outside = np.maximum(common - kept * given - COMMON_FLOOR, 0.0)
+        return total, mean, around["share"] * (1.0 - kept), outside
 
 
 def _means(values: Array, count: int) -> Array:

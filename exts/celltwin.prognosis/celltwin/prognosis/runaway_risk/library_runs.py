@@ -131,9 +131,7 @@ def load_run(path: Path) -> LibraryRun:
             entry = json.loads(str(content["case"]))
             entry["sensor"] = tuple(entry["sensor"])
             arrays = {name: content[name].astype(np.float64) for name in (*_FIELDS, "time", "ambient_temperature")}
-            return LibraryRun(
-                case=LibraryCase(**entry), onset=content["onset"], end=float(content["end"]), **arrays
-            )
+            return LibraryRun(case=LibraryCase(**entry), onset=content["onset"], end=float(content["end"]), **arrays)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(
             f"the run cannot be read ({error})", where=str(path), remedy="Delete the file; it is then run again"

@@ -134,6 +134,8 @@ def react(constants: AbuseConstants, temperature: Array, states: Array, lithium:
     """
     c = constants
     hot = temperature >= c.quiet_temperature
+    if not hot.any():
+        return np.zeros(temperature.size)
     inverse = 1.0 / np.maximum(temperature, 1.0)
     change = np.zeros_like(states)
     for index in range(5):
@@ -177,9 +179,7 @@ def roll_out(constants: AbuseConstants, cases: RolloutCases, horizon: float) -> 
     onset, highest = np.full(n, np.inf), cases.temperature.copy()
     left: NDArray[np.int64] = np.arange(n)
     at = {name: getattr(cases, name).copy() for name in INPUTS}
-    states = np.stack(
-        [at["film"], at["reacted"], *(np.full(n, value) for value in constants.initial[2:])]
-    )
+    states = np.stack([at["film"], at["reacted"], *(np.full(n, value) for value in constants.initial[2:])])
     time, molten, warmed = np.zeros(n), np.zeros(n), np.zeros(n)
     open_circuit = np.array(constants.soc), np.array(constants.voltage)
     charge = constants.capacity * SECONDS_PER_HOUR

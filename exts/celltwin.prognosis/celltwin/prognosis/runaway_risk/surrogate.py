@@ -1,9 +1,9 @@
 """The surrogate of the local abuse model: PhysicsNeMo's fully connected network, and its training.
 
-The network sees what an engineer would look at, computed from the raw inputs inside the exported module: where the cell
-would settle with the short that it has and with the one that it will have, how fast it reacts now, how soon the short is
-grown, how much charge feeds it. Its three outputs are log-odds of runaway within the three horizons, and cannot fall
-with the horizon.
+The network sees what an engineer would look at, computed from the raw inputs inside the exported module: where the
+cell would settle with the short that it has and with the one that it will have, how soon the short is grown, how much
+charge feeds it. Its three outputs are log-odds of runaway within the three horizons, and cannot fall with the
+horizon.
 """
 
 from __future__ import annotations

@@ -1,0 +1,161 @@
+"""The risk model on disk: surrogate, constants, recalibration and priors, and the check that none was damaged."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from celltwin.core import ModelError
+
+from .abuse_constants import AbuseConstants
+from .risk_model import Recalibration
+from .risk_priors import RiskPriors, parse_priors
+from .rollout import INPUTS
+from .rollout_campaign import HORIZONS
+
+__all__ = [
+    "CARD_FILE",
+    "MODEL_FILE",
+    "NETWORK_FILE",
+    "PRIORS_FILE",
+    "StoredRisk",
+    "default_risk_folder",
+    "read_risk",
+    "write_risk",
+]
+
+NETWORK_FILE, MODEL_FILE, CARD_FILE, PRIORS_FILE = "risk.onnx", "model.json", "MODEL_CARD.md", "priors.toml"
+FORMAT = 1
+REMEDY = "Restore data/models from the repository, or train a model with `celltwin train risk`"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StoredRisk:
+    """What a predictor must know.
+
+    Attributes
+    ----------
+    name : str
+        Of the model: its folder.
+    chemistry : str
+        Of the cells that it holds for.
+    constants : AbuseConstants
+        Reactions, separator and store of the cell.
+    recalibration : Recalibration
+        Of the surrogate's probabilities.
+    priors : RiskPriors
+        Those of the folder, as they are now.
+    network_digest : str
+        SHA-256 of the exported network.
+    """
+
+    name: str
+    chemistry: str
+    constants: AbuseConstants
+    recalibration: Recalibration
+    priors: RiskPriors
+    network_digest: str
+
+    @property
+    def provenance(self) -> str:
+        """Name and hashes of network and priors, for readings."""
+        return f"{self.name} sha256:{self.network_digest[:12]}, priors {self.priors.digest}"
+
+
+def default_risk_folder() -> Path:
+    """Return the newest ``data/models/risk_<version>`` of the project.
+
+    Raises
+    ------
+    ModelError
+        If there is none.
+    """
+    places = [parent / "data" / "models" for parent in Path(__file__).resolve().parents]
+    models = next((place for place in places if place.is_dir()), None)
+    found = sorted(models.glob("risk_*"), key=_version) if models else []
+    if not found:
+        raise ModelError("no model of runaway risk found", where=str(models or "data/models"), remedy=REMEDY)
+    return found[-1]
+
+
+def read_risk(folder: Path) -> tuple[StoredRisk, bytes]:
+    """Return a model and its exported network, checked against its hash.
+
+    Raises
+    ------
+    ModelError
+        If a file is missing, unreadable or not what was exported.
+    """
+    try:
+        content: Any = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
+        network = (folder / NETWORK_FILE).read_bytes()
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ModelError(f"the model cannot be read ({error})", where=str(folder), remedy=REMEDY) from None
+    try:
+        if content["format"] != FORMAT:
+            raise ModelError(f"format {content['format']!r} is not {FORMAT}", where=str(folder), remedy=REMEDY)
+        if tuple(content["inputs"]) != INPUTS or tuple(content["horizons"]) != HORIZONS:
+            raise ModelError("inputs or horizons are not those of this version", where=str(folder), remedy=REMEDY)
+        lines = content["recalibration"]
+        model = StoredRisk(
+            name=content["name"],
+            chemistry=content["chemistry"],
+            constants=AbuseConstants.from_dict(content["constants"]),
+            recalibration=Recalibration(offset=tuple(lines["offset"]), slope=tuple(lines["slope"])),
+            priors=parse_priors(folder / PRIORS_FILE),
+            network_digest=content["network_digest"],
+        )
+    except (KeyError, TypeError) as error:
+        raise ModelError(
+            f"{MODEL_FILE} is damaged ({type(error).__name__}: {error})", where=str(folder), remedy=REMEDY
+        ) from None
+    if hashlib.sha256(network).hexdigest() != model.network_digest:
+        raise ModelError(
+            f"{NETWORK_FILE} is not the network that {MODEL_FILE} describes", where=str(folder), remedy=REMEDY
+        )
+    return model, network
+
+
+def write_risk(
+    folder: Path,
+    network: bytes,
+    *,
+    chemistry: str,
+    constants: AbuseConstants,
+    recalibration: Recalibration,
+    training: dict[str, object],
+) -> None:
+    """Write network and description; the priors lie in the folder already, since people edit them.
+
+    Raises
+    ------
+    ModelError
+        If the folder cannot be written.
+    """
+    content = {
+        "format": FORMAT,
+        "name": folder.name,
+        "chemistry": chemistry,
+        "inputs": list(INPUTS),
+        "horizons": list(HORIZONS),
+        "constants": constants.as_dict(),
+        "recalibration": asdict(recalibration),
+        "network_digest": hashlib.sha256(network).hexdigest(),
+        "training": training,
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / NETWORK_FILE).write_bytes(network)
+        (folder / MODEL_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ModelError(
+            f"the model cannot be written ({error})", where=str(folder), remedy="Choose another folder with --out"
+        ) from None
+
+
+def _version(folder: Path) -> tuple[int, str]:
+    number = folder.name.removeprefix("risk_")
+    return (int(number) if number.isdigit() else -1, number)

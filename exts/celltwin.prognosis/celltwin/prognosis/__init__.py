@@ -10,6 +10,7 @@ from .network import NetworkSettings
 from .pack_health import combine_health
 from .past_windows import PastWindows, window_cycles
 from .protocols import PROTOCOL_NAMES, EvaluationFold, EvaluationProtocol, evaluation_protocol
+from .runaway_risk import RiskAssessment, RiskPriors, RunawayRiskPredictor
 from .scaling import InputScaling, Territory, fit_scaling, fit_territory
 from .soh_predictor import SohPrediction, SohPredictor
 from .soh_training import Calibration, SohEnsemble, SohSettings, train_ensemble
@@ -35,6 +36,9 @@ __all__ = [
     "NetworkSettings",
     "PastWindows",
     "ProtocolFigures",
+    "RiskAssessment",
+    "RiskPriors",
+    "RunawayRiskPredictor",
     "SohEnsemble",
     "SohModel",
     "SohPrediction",

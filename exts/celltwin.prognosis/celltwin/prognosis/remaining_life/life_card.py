@@ -1,0 +1,107 @@
+"""The model card of a remaining-life model: data, protocol, figures and limits, from what was measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..cycles import CycleSet
+from ..model_card import SOURCES
+from ..splits import Split
+from .end_of_life import MEDIAN_WINDOW
+from .life_scores import LifeFigures
+
+if TYPE_CHECKING:
+    from .life_folder import LifeModel
+    from .life_training import LifeEnsemble
+
+__all__ = ["write_life_card"]
+
+VARIANT_NAMES = {False: "from charging features", True: "with measured SOH"}
+
+
+def write_life_card(
+    model: LifeModel,
+    ensembles: dict[bool, LifeEnsemble],
+    cycles: CycleSet,
+    split: Split,
+    figures: dict[bool, dict[int, LifeFigures]],
+    *,
+    data_name: str,
+) -> str:
+    """Return the card as Markdown.
+
+    Parameters
+    ----------
+    model : LifeModel
+        The model.
+    ensembles : dict of bool to LifeEnsemble
+        Its ensembles, by whether the measured SOH is an input.
+    cycles, split : CycleSet, Split
+        What they were trained on.
+    figures : dict of bool to dict of int to LifeFigures
+        Figures on the test cells, by variant and seed; that of the ensemble comes first.
+    data_name : str
+        Name of the data set.
+    """
+    first = ensembles[False]
+    settings = first.settings
+    network = settings.network
+    rows = []
+    for history, by_seed in figures.items():
+        own = by_seed[ensembles[history].seed]
+        errors = [value.mae for value in by_seed.values()]
+        rows.append(
+            f"| {VARIANT_NAMES[history]} | {own.mae:.1f} ({own.mae_low:.0f} to {own.mae_high:.0f}) | "
+            f"{np.mean(errors):.1f} ± {np.std(errors):.1f} over {len(errors)} seeds | {own.mae_cells:.1f} | "
+            f"{100.0 * own.coverage:.0f} % | {own.width:.0f} | {100.0 * own.flagged:.0f} % |"
+        )
+    some = next(iter(figures[False].values()))
+    duties = ", ".join(
+        f"{duty} {life:.0f}" for duty, life in zip(first.knowledge.duties, first.knowledge.lives, strict=False)
+    )
+    return f"""# {model.name}: remaining life of a cell from its charge curves
+
+**What it says.** The distribution of the cycles that a cell has left until its SOH falls to {settings.end_of_life:g},
+and to {settings.all_levels.size - 1} other levels from {settings.all_levels[0]:g} to {settings.all_levels[-1]:g}:
+together the way that the SOH will take, with its band. Beside it, by how much the time that the current takes to decay
+while the voltage is held will have grown on arrival at each level: a proxy of resistance, not a resistance.
+
+**End of life.** The first cycle at which the running median of the newest {MEDIAN_WINDOW} SOH values is below
+{settings.end_of_life:g} of nominal capacity ({model.nominal_capacity:g} A.h) after it has been at or above.
+
+**Data.** `{data_name}` (SHA-256 `{cycles.digest[:16]}…`), {len(split.training)} training and {len(split.test)} test
+cells, {model.chemistry}.{SOURCES.get(cycles.digest, "")}
+
+**Inputs.** Of the newest 100 charges: newest value, median of ten, its change since the first 30, slopes over 20 and 60
+cycles of 14 charging features; the protocol, and the age in typical lives of it ({duties} cycles). `history.onnx` also
+takes the SOH that was measured so far. Nothing of a cell's future, and no scaling over a cell's life.
+
+**Networks.** {len(split.folds)} folds of training cells x {settings.members} members, {network.layers} hidden layers
+of {network.width}, one PhysicsNeMo module; logistic distribution, maximum likelihood with censoring; calibrated on
+cells that a member has not seen (conformal, every cell weighs the same).
+
+## Figures on the test cells
+
+{some.cells} of {some.cells + some.censored_cells} test cells reach the end of life; {some.censored_cells} do not and
+are in no error. Error: mean over every cycle before the end of life of every such cell, from the first cycle on.
+
+| Variant | MAE [cycles] (90 % over cells) | all seeds | mean of cells | in 90 % interval | its width | flagged |
+|---|---|---|---|---|---|---|
+{chr(10).join(rows)}
+
+## Limits
+
+* Trained on one cell type at room temperature. Where the protocol is not one of the training cells', pass an unknown
+  name: the interval is then twice as wide, and the answer is flagged.
+* From R3 on, capacities of the data set are interpolated between capacity tests, so that a "measured SOH" there knows
+  a little of the next test. `docs/prognosis.md` says what a delay of one test costs.
+* No answer is given beyond the lowest level; what was not seen to happen is not extrapolated.
+
+## Format
+
+`model.json` (format 1): scaling, territory, typical lives, calibration, hashes. `features.onnx`, `history.onnx`: input
+`inputs` (n, n_inputs) float32, output `arrival` (3, n, n_levels): median and scale of the arrival in typical lives,
+resistance proxy. `LifePredictor` reads both with numpy and ONNX Runtime alone. No measured data are in this folder.
+"""

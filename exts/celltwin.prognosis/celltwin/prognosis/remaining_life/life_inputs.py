@@ -1,0 +1,195 @@
+"""What a model of remaining life may look at: a summary of a cell's past up to now, never its future."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from celltwin.core import Array, freeze
+
+from ..cycles import CellCycles
+from ..features import FEATURE_NAMES, SAMPLING_DEPENDENT, feature_columns
+
+__all__ = ["BEGINNING", "PAST", "LifeInputs", "describe_cells", "describe_past", "input_names", "now_columns"]
+
+# Cycles of a past that are looked at, of the median that stands for now, and of the beginning that it is compared with.
+PAST, NEWEST, BEGINNING = 100, 10, 30
+# Spans of the slopes [cycles].
+FEATURE_SPANS, HISTORY_SPANS = (20, 60), (20, 50, 100)
+HISTORY_LAG = 30
+# The entropies are those of the logger's clock: a running pack has another.
+USED = tuple(name for name in FEATURE_NAMES if name not in SAMPLING_DEPENDENT)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LifeInputs:
+    """Summaries of the past of every chosen cycle of some cells.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n, n_inputs)
+        Columns as :func:`input_names`; NaN where the past holds no finite value.
+    cycle : ndarray of shape (n,)
+        Number of the cycle that the past ends with, from 1.
+    cell, duty : ndarray of str, shape (n,)
+        Name of the cell, and how it is used: its cycling protocol.
+    history : bool
+        Whether the measured SOH of the past is in the summary.
+    """
+
+    values: Array
+    cycle: Array
+    cell: NDArray[np.str_]
+    duty: NDArray[np.str_]
+    history: bool
+
+
+def input_names(history: bool) -> tuple[str, ...]:
+    """Return what the columns of a summary are."""
+    names = [f"{what} of {name}" for what in ("newest", "now", "change", "beginning") for name in USED]
+    names += [f"slope over {span} of {name}" for span in FEATURE_SPANS for name in USED]
+    if history:
+        names += ["SOH", "SOH now", "highest SOH", "fall from the highest SOH", "fall of SOH over 30", "SOH at first"]
+        names += [f"slope over {span} of SOH" for span in HISTORY_SPANS]
+    return tuple(names)
+
+
+def now_columns() -> NDArray[np.intp]:
+    """Return which columns of a summary describe the newest cycles by their medians."""
+    return np.arange(len(USED), 2 * len(USED))
+
+
+def describe_past(
+    features: Array, beginning: Array, cycle: Array, history: Array | None = None, extremes: Array | None = None
+) -> Array:
+    """Return the summary of some pasts.
+
+    A slope goes over as many of its cycles as the cell has had, by least squares; it is 0 for the first two.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n, 100, 16)
+        The newest cycles, oldest first; a cell younger than that has NaN before its first. May hold infinities.
+    beginning : ndarray of shape (n, 16)
+        Median of the finite values of the cell's first 30 cycles, as far as they lie in its past.
+    cycle : ndarray of shape (n,)
+        Number of the newest cycle, from 1.
+    history : ndarray of shape (n, 100), optional
+        Measured SOH of the same cycles.
+    extremes : ndarray of shape (n, 2), optional
+        Highest running median of SOH so far, and the median of the first 30; with ``history`` only.
+
+    Returns
+    -------
+    ndarray of shape (n, n_inputs)
+        The summary.
+    """
+    used = features[:, :, feature_columns(USED)]
+    finite = np.where(np.isfinite(used), used, np.nan)
+    beginning = beginning[:, feature_columns(USED)]
+    newest = _newest(finite)
+    now = _median(finite[:, -NEWEST:])
+    parts = [newest, now, now - beginning, beginning]
+    parts += [_slope(finite[:, -span:]) for span in FEATURE_SPANS]
+    if history is not None and extremes is not None:
+        soh = history[:, :, np.newaxis]
+        level = _median(soh[:, -5:])
+        reach = np.minimum(cycle - 1.0, HISTORY_LAG).astype(np.intp)
+        before = history[np.arange(len(history)), PAST - 1 - reach][:, np.newaxis]
+        highest, first = extremes[:, :1], extremes[:, 1:]
+        parts += [soh[:, -1], level, highest, highest - level, before - level, first]
+        parts += [_slope(soh[:, -span:]) for span in HISTORY_SPANS]
+    summary: Array = np.concatenate(parts, axis=1)
+    return summary
+
+
+def describe_cells(cells: tuple[CellCycles, ...], *, history: bool, every: int = 1, delay: int = 0) -> LifeInputs:
+    """Return the summaries of every cycle of some cells, or of every so many-th.
+
+    Parameters
+    ----------
+    cells : tuple of CellCycles
+        The cells.
+    history : bool
+        Whether the SOH measured so far is used.
+    every : int
+        Step between the cycles that are described, from the first.
+    delay : int
+        Cycles by which the measured SOH comes late, its first value standing in before. Where capacity is
+        interpolated between tests, a delay of one test period keeps the next test out.
+    """
+    values, cycles, names, duties = [], [], [], []
+    for cell in cells:
+        chosen = np.arange(0, cell.soh.size, every)
+        number = chosen + 1.0
+        features = _windows(cell.features, chosen)
+        soh = cell.soh[np.maximum(np.arange(cell.soh.size) - delay, 0)]
+        past = (_windows(soh[:, np.newaxis], chosen)[:, :, 0], _extremes(soh)[chosen]) if history else ()
+        values.append(describe_past(features, _beginning(cell.features)[chosen], number, *past))
+        cycles.append(number)
+        names.append(np.full(chosen.size, cell.name))
+        duties.append(np.full(chosen.size, cell.protocol))
+    return LifeInputs(
+        values=freeze(np.concatenate(values)),
+        cycle=freeze(np.concatenate(cycles)),
+        cell=np.concatenate(names),
+        duty=np.concatenate(duties),
+        history=history,
+    )
+
+
+def _windows(values: Array, chosen: NDArray[np.intp]) -> Array:
+    padded = np.concatenate([np.full((PAST - 1, values.shape[1]), np.nan), values])
+    return np.moveaxis(sliding_window_view(padded, PAST, axis=0), -1, 1)[chosen]
+
+
+def _beginning(values: Array) -> Array:
+    """Return the median of the first cycles up to each, shape of ``values``."""
+    first = np.where(np.isfinite(values[:BEGINNING]), values[:BEGINNING], np.nan)
+    medians = np.stack([_median(first[np.newaxis, : end + 1])[0] for end in range(len(first))])
+    return medians[np.minimum(np.arange(len(values)), len(first) - 1)]
+
+
+def _extremes(soh: Array) -> Array:
+    from .end_of_life import running_median
+
+    first = _beginning(soh[:, np.newaxis])[:, 0]
+    return np.stack([np.maximum.accumulate(running_median(soh)), first], axis=1)
+
+
+def _newest(values: Array) -> Array:
+    """Return the newest finite value of each column, NaN where there is none; values (n, past, k)."""
+    known = np.isfinite(values)
+    last = values.shape[1] - 1 - np.argmax(known[:, ::-1], axis=1)
+    newest: Array = np.take_along_axis(values, last[:, np.newaxis], axis=1)[:, 0]
+    return newest
+
+
+def _median(values: Array) -> Array:
+    """Return the median over axis 1 of the finite values, NaN where there is none; quick where all are finite."""
+    ordered = np.sort(values, axis=1)  # NaN goes last
+    count = np.isfinite(values).sum(axis=1)
+    lower = np.take_along_axis(ordered, np.maximum(count - 1, 0)[:, np.newaxis] // 2, axis=1)[:, 0]
+    upper = np.take_along_axis(ordered, np.minimum(count // 2, values.shape[1] - 1)[:, np.newaxis], axis=1)[:, 0]
+    middle: Array = np.where(count > 0, (lower + upper) / 2.0, np.nan)
+    return middle
+
+
+def _slope(values: Array) -> Array:
+    """Return the least-squares slope over axis 1 [1/cycle] of the finite values; 0 for fewer than three."""
+    known = np.isfinite(values)
+    filled = np.where(known, values, 0.0)
+    time = np.arange(values.shape[1], dtype=np.float64)[np.newaxis, :, np.newaxis]
+    count = known.sum(axis=1)
+    some = np.maximum(count, 1)
+    mean_time = (time * known).sum(axis=1) / some
+    mean = filled.sum(axis=1) / some
+    apart = (time - mean_time[:, np.newaxis]) * known
+    variance = (apart**2).sum(axis=1)
+    slope: Array = np.where(
+        count > 2, (apart * (filled - mean[:, np.newaxis])).sum(axis=1) / np.maximum(variance, 1e-12), 0.0
+    )
+    return slope

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .command_line_rul import train_rul
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -22,6 +24,9 @@ app = typer.Typer(no_args_is_help=True, help="Train the models that the twin pre
 @app.callback()
 def train() -> None:
     """Train the models that the twin predicts with."""
+
+
+app.command("rul")(train_rul)
 
 
 @app.command()

@@ -13,10 +13,11 @@ from celltwin.physics.calibration.calibration_problem import CalibrationProblem,
 from celltwin.physics.calibration.cell_simulation import CellModel, CellSimulation, ModelOptions
 from celltwin.physics.calibration.identifiability import describe_identifiability, determined_combinations
 from celltwin.physics.calibration.optimisers import minimise
-from celltwin.physics.calibration.parameter_space_cell import cell_parameter_space
+from celltwin.physics.calibration.parameter_space_cell import cell_parameter_space, physical_ranges
 from celltwin.physics.calibration.posterior import ParameterPosterior, PosteriorOptions, posterior_at
 from celltwin.physics.calibration.posterior_perturbed import reach_the_end
 from celltwin.physics.calibration.predictive import mixture_quantile, predict_curves
+from celltwin.physics.calibration.predictive_surroundings import draw_activation_energies
 from celltwin.physics.calibration.profile_likelihood import profile_likelihood
 from celltwin.physics.calibration.sensitivity import sobol_sensitivity
 from celltwin.physics.measurements.cell_description import CellDescription
@@ -253,6 +254,30 @@ def test_prediction_does_not_look_at_a_held_out_curves_voltage(refits, curves):
 
     np.testing.assert_array_equal(one.voltage.high, other.voltage.high)
     assert one.voltage.coverage == 0.0
+
+
+def test_in_the_cold_activation_energies_are_not_taken_to_be_known(refits, posterior, curves):
+    frost = replace(curves[2], ambient_temperature=np.full(curves[2].time.size, 273.15), temperature=None)
+
+    for known in (refits, posterior):
+        (near,) = predict_curves(known, curves[2:], samples=8, refined=False)
+        (far,) = predict_curves(known, [frost], samples=8, refined=False)
+
+        assert (near.samples, far.samples) == (8, 16)
+        assert np.median(far.voltage.parameter_deviation) > 3.0 * np.median(near.voltage.parameter_deviation)
+
+
+def test_drawn_activation_energies_stay_within_their_bounds_and_follow_the_seed(model):
+    drawn, again = (draw_activation_energies(model.numbers({}), 500, np.random.default_rng(3)) for _ in range(2))
+
+    assert drawn == again
+    assert all("activation energy" in name for name in drawn[0])
+    for name, item in physical_ranges().items():
+        if name in drawn[0]:
+            values = np.array([one[name] for one in drawn])
+            assert item.low <= values.min()
+            assert values.max() <= item.high
+            assert 0.5 * item.spread < values.std() < 1.5 * item.spread
 
 
 def test_a_mixture_of_one_part_has_students_quantiles():

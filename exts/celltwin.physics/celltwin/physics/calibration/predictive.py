@@ -18,6 +18,7 @@ from .posterior import ParameterPosterior
 from .posterior_discrepancy import PRIOR_FREEDOM, Discrepancy
 from .posterior_perturbed import reach_the_end
 from .posterior_refit import DIFFERENCE
+from .predictive_surroundings import draw_activation_energies, is_elsewhere
 
 __all__ = ["PredictiveCurve", "PredictiveInterval", "mixture_quantile", "predict_curves"]
 
@@ -114,8 +115,9 @@ def predict_curves(
     model's discrepancy at that rate and the sensor's noise: its interval holds so much of that mixture, stretched by
     the inflation that leaving out fitted curves has shown. About a curve that was fitted, parameters and discrepancy
     make up for each other: its interval is what a fit leaves of the discrepancy. Both are Student's, since the
-    discrepancy's scale is itself an estimate. Nothing measured of a curve that was not fitted is used, except where
-    its recording begins: its first temperature and its course of current.
+    discrepancy's scale is itself an estimate. In surroundings far from those of the fitted curves, each parameter set
+    is simulated once more with activation energies as the literature has them. Nothing measured of a curve that was
+    not fitted is used, except where its recording begins: its first temperature and its course of current.
 
     Parameters
     ----------
@@ -149,7 +151,7 @@ def predict_curves(
     found = []
     for index, curve in enumerate(curves):
         held_out = (curve.name, curve.source.sha256) not in fitted
-        found.append(_predict(posterior, curve, picks, fine, level=level, held_out=held_out))
+        found.append(_predict(posterior, curve, picks, fine, random, level=level, held_out=held_out))
         if progress is not None:
             done = Progress((index + 1) * len(picks), float("nan"), float("nan"), f"prediction: {curve.name}")
             if progress(done) is False:
@@ -179,6 +181,7 @@ def _predict(
     curve: MeasuredCurve,
     picks: Array,
     fine: CellModel | None,
+    random: np.random.Generator,
     *,
     level: float,
     held_out: bool,
@@ -196,14 +199,21 @@ def _predict(
         )
     linear = posterior.method == "laplace"
     tried = _steps(posterior) if linear else picks
-    results = simulation.solve_many([problem.values(position) for position in tried])
+    candidates = [problem.values(position) for position in tried]
+    results = simulation.solve_many(candidates)
     usable = np.array([np.isfinite(result.voltage[0]) for result in results])
     if np.count_nonzero(usable) < FEWEST:
         raise ModelError(
-            f"{np.count_nonzero(usable)} of {len(results)} parameter sets can simulate curve {curve.name}",
+            f"{np.count_nonzero(usable)} of {len(candidates)} parameter sets can simulate curve {curve.name}",
             where=curve.source.path,
             remedy="Predict rates nearer to the fitted ones",
         )
+    anew: list[SimulatedCurve] = []
+    if is_elsewhere(curve, problem.curves):
+        sets = [centre] * len(picks) if linear else candidates
+        drawn = draw_activation_energies(problem.model.numbers(centre), len(sets), random)
+        simulated = simulation.solve_many([{**one, **energies} for one, energies in zip(sets, drawn, strict=True)])
+        anew = [one for one in simulated if np.isfinite(one.voltage[0])]
     plain = middle = _continued(middle)
     if fine is not None:
         refined = CellSimulation(fine, curve, rows).solve(centre)
@@ -213,11 +223,15 @@ def _predict(
     measured = np.asarray(curve.temperature)[rows] if curve.temperature is not None else np.full(rows.size, np.nan)
 
     def interval(quantity: str, known: Array) -> PredictiveInterval:
-        found = [getattr(_continued(one), quantity) for one in results]
-        departures = np.array(found)[usable] - getattr(plain, quantity)
+        def away(curves: Sequence[SimulatedCurve]) -> Array:
+            return np.array([getattr(_continued(one), quantity) for one in curves]) - getattr(plain, quantity)
+
+        departures = away(results)[usable]
         if linear:
             moves = (picks - posterior.centre) / np.sum(tried - posterior.centre, axis=1)
             departures = moves[:, usable] @ departures
+        if anew:
+            departures = np.concatenate([departures, away(anew)])
         about = posterior.discrepancy.get(quantity)
         return _interval(
             quantity, getattr(middle, quantity), departures, about, blocks.get(quantity), known, level, held_out
@@ -231,8 +245,8 @@ def _predict(
         time=freeze(np.asarray(curve.time)[rows].copy()),
         voltage=interval("voltage", np.asarray(curve.voltage)[rows]),
         temperature=interval("temperature", measured),
-        samples=len(picks),
-        ended_early=0 if linear else sum(not result.complete for result in results),
+        samples=len(picks) + len(anew),
+        ended_early=sum(not result.complete for result in [*([] if linear else results), *anew]),
     )
 
 

@@ -10,11 +10,20 @@ from .network import NetworkSettings
 from .pack_health import combine_health
 from .past_windows import PastWindows, window_cycles
 from .protocols import PROTOCOL_NAMES, EvaluationFold, EvaluationProtocol, evaluation_protocol
+from .remaining_life import (
+    LifePredictor,
+    LifeSettings,
+    RemainingLife,
+    days_at_present_use,
+    describe_cells,
+    find_arrivals,
+)
 from .runaway_risk import RiskAssessment, RiskPriors, RunawayRiskPredictor
 from .scaling import InputScaling, Territory, fit_scaling, fit_territory
 from .soh_predictor import SohPrediction, SohPredictor
 from .soh_training import Calibration, SohEnsemble, SohSettings, train_ensemble
 from .splits import Split, published_split
+from .system_health import CellEstimates, LevelHealth, SystemHealth, SystemHealthError, assess_system_health
 from .training_run import TrainedSoh, train_soh
 
 __all__ = [
@@ -24,6 +33,7 @@ __all__ = [
     "SAMPLING_DEPENDENT",
     "Calibration",
     "CellCycles",
+    "CellEstimates",
     "ChargeDoubt",
     "ChargeFeatures",
     "ChargeRecord",
@@ -33,9 +43,13 @@ __all__ = [
     "EvaluationFold",
     "EvaluationProtocol",
     "InputScaling",
+    "LevelHealth",
+    "LifePredictor",
+    "LifeSettings",
     "NetworkSettings",
     "PastWindows",
     "ProtocolFigures",
+    "RemainingLife",
     "RiskAssessment",
     "RiskPriors",
     "RunawayRiskPredictor",
@@ -45,13 +59,19 @@ __all__ = [
     "SohPredictor",
     "SohSettings",
     "Split",
+    "SystemHealth",
+    "SystemHealthError",
     "Territory",
     "TrainedSoh",
+    "assess_system_health",
     "cell_quantile",
     "combine_health",
+    "days_at_present_use",
     "default_model_folder",
+    "describe_cells",
     "evaluate_ensemble",
     "evaluation_protocol",
+    "find_arrivals",
     "fit_scaling",
     "fit_territory",
     "load_cycles",

@@ -20,7 +20,8 @@ from .rollout_campaign import HORIZONS
 
 __all__ = ["ReplayedRun", "replay_run"]
 
-ASK_EVERY = 60.0  # between two predictions [s]
+ASK_EVERY = 120.0  # between two predictions [s]
+REPLAYED = 5400.0  # of a run in which nothing runs away; what comes after still tells its outcome [s]
 LOOK_EVERY = 20.0  # between two process images; the twin's are closer [s]
 AFTER_ONSET = 900.0  # for which a run is followed after its first runaway [s]
 # Of the library's sensors, as the reference pack declares them; and of an estimate of the state of charge.
@@ -124,7 +125,7 @@ def replay_run(
     random = np.random.default_rng((case.seed, 7))
     soc_error = np.repeat(SOC_DOUBT * random.standard_normal(pack.n_groups), pack.parallel)
     quantity, wrong, since, offset = case.sensor
-    last = np.nanmin(run.onset) + AFTER_ONSET if np.isfinite(run.onset).any() else np.inf
+    last = np.nanmin(run.onset) + AFTER_ONSET if np.isfinite(run.onset).any() else REPLAYED
     kept: dict[str, list[Array]] = {name: [] for name in _KEPT}
     times: list[float] = []
     asked = looked = -np.inf

@@ -174,6 +174,7 @@ def train_risk(
         "surrogate_figures": trained.figures,
         "calibration_runs": list(split.calibration),
         "test_runs": list(split.test),
+        "base_rates": list(base_rates(tuple(replayed))),
         "library_priors": asdict(within),
         "versions": _versions(),
     }

@@ -30,6 +30,7 @@ ONSET_RATE = 1.0  # of the reactions, at which a cell runs away [K/s]
 LONGEST_STEP, SHORTEST_STEP = 10.0, 0.05  # [s]
 LARGEST_RISE = 1.5  # of a cell in one step [K]
 FADING = 0.05  # state of charge below which a short fades, as in the engine [-]
+HOT_START = 380.0  # [K]
 HOT_SHARE = 1.5  # of the short's current that the cell gives itself, being hot, over an equal share [-]
 
 
@@ -180,7 +181,8 @@ def roll_out(constants: AbuseConstants, cases: RolloutCases, horizon: float) -> 
     left: NDArray[np.int64] = np.arange(n)
     at = {name: getattr(cases, name).copy() for name in INPUTS}
     states = np.stack([at["film"], at["reacted"], *(np.full(n, value) for value in constants.initial[2:])])
-    time, molten, warmed = np.zeros(n), np.zeros(n), np.zeros(n)
+    time, molten = np.zeros(n), np.zeros(n)
+    warmed = np.where(cases.temperature > HOT_START, ONSET_RATE, 0.0)  # a short first step where reactions may be fast
     open_circuit = np.array(constants.soc), np.array(constants.voltage)
     charge = constants.capacity * SECONDS_PER_HOUR
     while left.size:

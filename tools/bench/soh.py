@@ -16,7 +16,7 @@ from celltwin.prognosis import CycleSet, evaluation_protocol
 from celltwin.prognosis.known_sets import load_known_cycles
 from celltwin.prognosis.protocol_figures import score_predictions
 from celltwin.prognosis.protocol_runs import ProtocolPredictions, run_protocol
-from celltwin.prognosis.sequence.registry import DEFAULT_KIND, MODEL_KINDS, model_kind
+from celltwin.prognosis.sequence.registry import DEFAULT_KIND, MODEL_KINDS, TRANSFER_KIND, default_kind, model_kind
 from tools.bench.figures import Figures, bench_parser, hand_over
 from tools.bench.places import REPOSITORY, measured_data
 
@@ -32,7 +32,7 @@ TARGETS = {"honest": 0.58, "cv": 0.85, "lobo": 1.35, "published": 0.85}
 TITLES = {
     "honest": "honest, published split",
     "cv": "all cells, five folds",
-    "lobo": "one protocol left out",
+    "lobo": "one protocol left out (kind: transfer)",
     "published": "published protocol (LEAKY)",
     "selection": "training cells in five folds, one seed",
 }
@@ -46,7 +46,7 @@ def run(
     Parameters
     ----------
     protocols : sequence of str
-        Evaluation protocols that the default kind of model goes through.
+        Evaluation protocols; each is gone through by the kind of model that is meant for it.
     others : sequence of str
         Further kinds, which are scored by the honest protocol alone.
     seeds : tuple of int
@@ -63,7 +63,7 @@ def run(
         task = progress.add_task("Fitting")
         for name in protocols:
             numbers = seeds[:1] if name == "selection" else seeds
-            found[name] = _predictions(cycles, name, DEFAULT_KIND, numbers, kept, progress, task)
+            found[name] = _predictions(cycles, name, default_kind(name), numbers, kept, progress, task)
             _add(figures, found[name], TITLES[name], TARGETS.get(name), whole=name != "selection")
         for kind in others:
             predictions = _predictions(cycles, "honest", kind, seeds, kept, progress, task)
@@ -90,7 +90,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if options.fresh and options.kept.is_dir():
         shutil.rmtree(options.kept)
-    others = [name for name in MODEL_KINDS if name != DEFAULT_KIND] if options.models is None else options.models
+    others = (
+        [name for name in MODEL_KINDS if name not in (DEFAULT_KIND, TRANSFER_KIND)]
+        if options.models is None
+        else options.models
+    )
     protocols, seeds = options.protocols, options.seeds
     if options.quick:
         protocols, others, seeds = [], ["kernel"], 2

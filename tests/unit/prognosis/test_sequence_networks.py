@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from celltwin.core import SettingsError
+from celltwin.core import ModelError, SettingsError
 from celltwin.prognosis import CellCycles, CycleSet, evaluation_protocol, window_cycles
 from celltwin.prognosis.protocol_runs import run_protocol
+from celltwin.prognosis.sequence.exportable import exportable_module
 from celltwin.prognosis.sequence.kinds import BlendKind, KernelKind, NetworkKind, TreesKind
 from celltwin.prognosis.sequence.network_training import hide_past, train_window_network
 from celltwin.prognosis.sequence.one_cycle import build_one_cycle
@@ -242,7 +243,7 @@ def test_nothing_of_a_scored_cell_but_its_past_enters_a_fit(cycles):
 
 def test_kinds_are_found_by_name_and_an_unknown_one_is_refused():
     assert model_kind("recurrent", members=3, steps=30).steps == 90
-    with pytest.raises(SettingsError, match="Choose one of blend, kernel"):
+    with pytest.raises(SettingsError, match="Choose one of blend, transfer, kernel"):
         model_kind("oracle")
     with pytest.raises(SettingsError, match="cannot be trained in 3 steps"):
         model_kind("recurrent", steps=3)
@@ -259,3 +260,35 @@ def test_an_unused_seed_of_a_network_does_not_touch_the_global_generator(cells):
     train_window_network(build_recurrent, windows, fit_window_inputs(windows), settings, seed=(1,))
 
     assert torch.equal(torch.rand(1), expected)
+
+
+def as_tensors(windows):
+    import torch
+
+    values = (windows.features, windows.seen.astype(float), windows.beginning, windows.cycle)
+    return tuple(torch.as_tensor(np.array(each), dtype=torch.float64) for each in values)
+
+
+def test_the_exportable_module_says_what_the_fit_says_from_raw_windows(cells):
+    import torch
+
+    features = cells[0].features.copy()
+    features[5, 7], features[9, 3] = np.inf, np.nan
+    broken = replace(cells[0], features=features)
+    network = replace(NETWORKS["recurrent"], settings=replace(SMALL, steps=20), members=2)
+    parts = (KernelKind(name="kernel", settings=replace(KERNEL, points=80), members=2), network)
+    kind = BlendKind(name="blend", parts=parts, weights=(3.0, 1.0))
+    fitted = kind.fit(window_cycles((broken, *cells[1:4]), window=kind.window), seed=1)
+    windows = window_cycles((broken, cells[5]), window=kind.window)
+
+    with torch.no_grad():
+        answered = exportable_module(fitted)(*as_tensors(windows)).numpy()
+
+    np.testing.assert_allclose(answered, fitted.predict(windows), atol=1e-6)
+
+
+def test_trees_are_not_exported(cells):
+    fitted = TreesKind().fit(window_cycles(cells[:2], window=24), seed=1)
+
+    with pytest.raises(ModelError, match="cannot be exported"):
+        exportable_module(fitted)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .command_line_rul import evaluate_rul
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -25,6 +27,9 @@ def evaluate() -> None:
     """Judge the models that the twin predicts with."""
 
 
+app.command("rul")(evaluate_rul)
+
+
 @app.command()
 def soh(
     protocol: Annotated[
@@ -35,7 +40,11 @@ def soh(
         ),
     ] = "honest",
     model: Annotated[
-        str, typer.Option(help="Kind of model: blend, kernel, recurrent, transformer, pinn, mlp, trees.")
+        str,
+        typer.Option(
+            help="Kind of model: blend, transfer, kernel, recurrent, transformer, pinn, mlp, trees. Where empty, "
+            "transfer for lobo and blend for all others."
+        ),
     ] = "",
     seeds: Annotated[int, typer.Option(min=1, help="Seeds 1 to N; the ensemble of all and each alone are scored.")] = 5,
     data: Annotated[str, typer.Option(help="Folder of cycles (CSV), or its name in CELLTWIN_DATA.")] = "xjtu_cycles",
@@ -57,10 +66,10 @@ def soh(
     from .protocol_figures import score_predictions
     from .protocol_runs import run_protocol
     from .protocols import evaluation_protocol
-    from .sequence.registry import DEFAULT_KIND, model_kind
+    from .sequence.registry import default_kind, model_kind
 
     console = Console()
-    kind = model_kind(model or DEFAULT_KIND, steps=steps or None)
+    kind = model_kind(model or default_kind(protocol), steps=steps or None)
     cycles = load_known_cycles(data, nominal_capacity)
     chosen = evaluation_protocol(protocol, cycles, folds=folds)
     kept = out / "fits"

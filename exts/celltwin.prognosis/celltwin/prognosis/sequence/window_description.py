@@ -6,15 +6,30 @@ import numpy as np
 
 from celltwin.core import Array
 
+from ..features import feature_columns
 from ..past_windows import PastWindows
 from ..scaling import InputScaling
 from .window_inputs import LARGEST_INPUT
 
-__all__ = ["DESCRIBED_WINDOW", "describe_windows"]
+__all__ = ["AGE_SCALE", "DESCRIBED_WINDOW", "LOGARITHM_SCALE", "RATIOS", "SHORT", "SMALLEST", "describe_windows"]
 
 SHORT, DESCRIBED_WINDOW = 6, 24  # cycles of the two averages
+SMALLEST = 1e-9  # of a feature whose logarithm is taken
 # Cycles that make one unit of age, and what the logarithm of the cycle number is divided by.
 AGE_SCALE, LOGARITHM_SCALE = 400.0, 3.0
+# Positive features whose ratio to the beginning means the same at any rate of charge, and how much its logarithm
+# varies over the training cells of XJTU.
+RATIOS = {
+    "voltage std": 0.004,
+    "CC Q": 0.026,
+    "CC charge time": 0.036,
+    "voltage slope": 0.038,
+    "current mean": 0.012,
+    "current std": 0.011,
+    "CV Q": 0.161,
+    "CV charge time": 0.162,
+    "current slope": 0.151,
+}
 
 
 def describe_windows(windows: PastWindows, scaling: InputScaling) -> dict[str, Array]:
@@ -22,7 +37,8 @@ def describe_windows(windows: PastWindows, scaling: InputScaling) -> dict[str, A
 
     ``newest`` is the newest cycle; ``short`` and ``long`` are averages over what the cell has had of the newest 6
     and 24 cycles; ``jump`` is newest - short, ``trend`` short - long, ``beginning`` the mean of the first cycles,
-    ``change`` short - beginning; ``age`` the number of the cycle and its logarithm. All but the age are scaled.
+    ``change`` short - beginning; ``ratio`` the logarithm of short over beginning of :data:`RATIOS`; ``age`` the
+    number of the cycle and its logarithm. All but the age are scaled. The windows must hold all sixteen features.
     """
     values = np.clip(scaling.apply(windows.features[:, -DESCRIBED_WINDOW:]), -LARGEST_INPUT, LARGEST_INPUT)
     newest = values[:, -1]
@@ -36,8 +52,21 @@ def describe_windows(windows: PastWindows, scaling: InputScaling) -> dict[str, A
         "trend": short - long,
         "beginning": beginning,
         "change": short - beginning,
+        "ratio": _ratio(windows, scaling),
         "age": np.stack([windows.cycle / AGE_SCALE, np.log1p(windows.cycle) / LOGARITHM_SCALE], axis=1),
     }
+
+
+def _ratio(windows: PastWindows, scaling: InputScaling) -> Array:
+    columns = feature_columns(tuple(RATIOS))
+    raw = windows.features[:, -SHORT:, columns]
+    stand_in = scaling.stand_in[columns]
+    short = np.abs(_mean(np.where(np.isfinite(raw), raw, stand_in), windows, SHORT))
+    beginning = windows.beginning[:, columns]
+    beginning = np.abs(np.where(np.isfinite(beginning), beginning, stand_in))
+    logarithm = np.log(np.maximum(short, SMALLEST)) - np.log(np.maximum(beginning, SMALLEST))
+    ratio: Array = np.clip(logarithm / np.array(list(RATIOS.values())), -LARGEST_INPUT, LARGEST_INPUT)
+    return ratio
 
 
 def _mean(values: Array, windows: PastWindows, length: int) -> Array:

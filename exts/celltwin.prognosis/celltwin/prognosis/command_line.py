@@ -93,7 +93,7 @@ def surrogate(
     campaign: Annotated[Path, typer.Option(help="Folder of the simulations, kept.")] = Path("out/surrogate_campaign"),
     runs: Annotated[int, typer.Option(min=8, help="Simulations to train on.")] = 640,
     seed: Annotated[list[int] | None, typer.Option(help="Seed; the best on validation profiles is exported.")] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training rows.")] = 30,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training rows.")] = 15,
     diffusion_weight: Annotated[float, typer.Option(min=0.0, help="Weight of the residual of diffusion.")] = 0.0,
     address: Annotated[str, typer.Option(help="Ray address to simulate on; this machine where empty.")] = "",
     workers: Annotated[int, typer.Option(min=0, help="Simulations at one time; 0 for one on each core.")] = 0,
@@ -185,6 +185,53 @@ def risk(
         f"{alarm.false_alarms:.3f} false alarms an hour"
     )
     console.print(f"Model {found.model.provenance} in {out}")
+
+
+@app.command()
+def soh_window(
+    model: Annotated[str, typer.Option(help="Kind of model: blend, transfer, kernel, recurrent, ...")] = "blend",
+    data: Annotated[str, typer.Option(help="Folder of cycles (CSV), or its name in CELLTWIN_DATA.")] = "xjtu_cycles",
+    nominal_capacity: Annotated[
+        float, typer.Option(min=0.0, help="Nominal capacity of the cells [A.h]; 0: as known of XJTU and MIT.")
+    ] = 0.0,
+    out: Annotated[Path, typer.Option(help="Folder for the model.")] = Path("out/models/soh_window"),
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 1,
+    members: Annotated[int, typer.Option(min=1, help="Members of each ensemble.")] = 1,
+    checkpoints: Annotated[Path, typer.Option(help="Folder for checkpoints.")] = Path("out/train_soh_window"),
+    chemistry: Annotated[str, typer.Option(help="Chemistry of the cells.")] = "NMC523",
+) -> None:
+    """Train a model that sees the past of a cell on the published training cells, score it on the others, export it."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from .known_sets import load_known_cycles
+    from .past_windows import window_cycles
+    from .protocols import evaluation_protocol
+    from .sequence.registry import model_kind
+    from .sequence.window_export import export_windows
+
+    console = Console()
+    cycles = load_known_cycles(data, nominal_capacity)
+    (fold,) = evaluation_protocol("honest", cycles).folds
+    kind = model_kind(model, members=members)
+    learnt, scored = (window_cycles(cycles.select(names), window=kind.window) for names in (fold.training, fold.test))
+    with Progress(console=console) as progress:
+        task = progress.add_task(f"Training {kind.name}", total=kind.steps)
+        fitted = kind.fit(
+            learnt,
+            seed=seed,
+            checkpoints=checkpoints / f"{kind.name}_{cycles.digest[:12]}_{seed}_{members}",
+            on_step=lambda step, _steps: progress.update(task, completed=step),
+        )
+    error = 100.0 * abs(fitted.predict(scored).mean(axis=0) - scored.soh) / scored.soh
+    figures: dict[str, object] = {
+        f"test MAPE of {name} [%]": float(error[scored.protocol == name].mean())
+        for name in sorted(set(scored.protocol))
+    }
+    digest = export_windows(out, fitted, kind, cycles, fold.training, scored, figures, seed=seed, chemistry=chemistry)
+    for name, value in figures.items():
+        console.print(f"{name}: {value:.3f}")
+    console.print(f"Model {out.name} sha256:{digest[:12]} in {out}")
 
 
 def _show_figures(console: Console, result: TrainedSoh, seed: int) -> None:

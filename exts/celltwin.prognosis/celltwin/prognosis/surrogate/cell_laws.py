@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from celltwin.core import Array
+from celltwin.core import GAS_CONSTANT, Array
 from celltwin.physics import CellParameters, load_cell_parameters
 from celltwin.physics.parameter_sets import parameter_values
 
-__all__ = ["FARADAY", "GAS_CONSTANT", "CellLaws", "ElectrodeLaws", "derive_laws"]
+__all__ = ["CellLaws", "ElectrodeLaws", "derive_laws"]
 
-GAS_CONSTANT, FARADAY = 8.31446261815324, 96485.33212331  # [J/(mol.K)], [A.s/mol]
+
 POINTS = 1025  # of a table over stoichiometry
 ELECTROLYTE_MODES = 1  # the slowest: 98.6 % of the difference in the cell of data/models/surrogate_1
 _VOLUMES = 60  # across the cell, for the electrolyte's modes

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from celltwin.core import Array
+from celltwin.core import SECONDS_PER_HOUR, Array
 
 from .diffusion_modes import mode_shapes
 from .surrogate_module import NEGATIVE_CORRECTIONS, POLES
@@ -66,7 +66,7 @@ class DiffusionResidual:
         found, moving = torch.func.jvp(module.corrections, (inputs,), (tangent,))[:2]
         electrode = module.laws.negative
         mean = electrode.empty + inputs[0] * (electrode.full - electrode.empty)
-        slope = -(electrode.full - electrode.empty) * inputs[2] / (3.0 * 3600.0) / speed  # at the surface
+        slope = -(electrode.full - electrode.empty) * inputs[2] / (3.0 * SECONDS_PER_HOUR) / speed  # at the surface
         away = inputs[3 : 3 + self._rates.shape[0]] - self._weights[:, None] * slope
         away = torch.cat([away[:count] + found[:count], away[count:]])
         steady = 0.5 * self._radius[:, None] ** 2 - 0.3

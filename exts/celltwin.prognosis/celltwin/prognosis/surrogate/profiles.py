@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from celltwin.core import Array, SettingsError
+from celltwin.core import SECONDS_PER_HOUR, Array, SettingsError
 
 __all__ = ["HELD_OUT_KINDS", "PERIOD", "TRAINING_KINDS", "CurrentCourse", "draw_course", "first_soc"]
 
@@ -117,7 +117,7 @@ def _signed_rate(random: np.random.Generator, soc: float, strength: float) -> fl
 def _fitting(rate: float, soc: float, seconds: float) -> float:
     """Return the rate, made smaller where it would leave the state of charge's range within so many seconds."""
     room = (soc - 0.02) if rate > 0.0 else (0.98 - soc)
-    return float(np.sign(rate) * min(abs(rate), 3600.0 * max(room, 0.0) / seconds))
+    return float(np.sign(rate) * min(abs(rate), SECONDS_PER_HOUR * max(room, 0.0) / seconds))
 
 
 def _held(lengths: list[float], rates: list[float]) -> tuple[Array, Array]:
@@ -144,7 +144,7 @@ def _steps(draw: _Draw) -> tuple[Array, Array]:
     while sum(lengths) < duration:
         seconds = _length(random, longest, duration - sum(lengths))
         rate = _fitting(_signed_rate(random, soc, strength), soc, seconds)
-        soc -= rate * seconds / 3600.0
+        soc -= rate * seconds / SECONDS_PER_HOUR
         lengths.append(seconds)
         rates.append(rate)
     return _held(lengths, rates)
@@ -159,7 +159,7 @@ def _ramps(draw: _Draw) -> tuple[Array, Array]:
         mean = _fitting(wanted, soc, 2.0 * seconds)
         time.append(time[-1] + seconds)
         rate.append(2.0 * mean - rate[-1] if abs(2.0 * mean - rate[-1]) < 3.0 * strength else mean)
-        soc -= 0.5 * (rate[-1] + rate[-2]) * seconds / 3600.0
+        soc -= 0.5 * (rate[-1] + rate[-2]) * seconds / SECONDS_PER_HOUR
     return np.array(time), np.array(rate)
 
 
@@ -171,7 +171,7 @@ def _sines(draw: _Draw) -> tuple[Array, Array]:
     rate = np.full(time.size, offset)
     for _ in range(random.integers(1, 4)):
         cycle = np.exp(random.uniform(np.log(240.0), np.log(2400.0)))
-        share = min(1.0, 0.25 * min(soc, 1.0 - soc) * 3600.0 * np.pi / cycle)
+        share = min(1.0, 0.25 * min(soc, 1.0 - soc) * SECONDS_PER_HOUR * np.pi / cycle)
         rate += share * strength * random.uniform(0.2, 1.2) * np.sin(2.0 * np.pi * (time / cycle + random.random()))
     return time, rate
 
@@ -190,7 +190,7 @@ def _tapers(draw: _Draw) -> tuple[Array, Array]:
         begun = time[-1]
         time += [begun + EDGE, begun + held, *(begun + held + tail)]
         rate += [start, start, *(start * np.exp(-tail / decay))]
-        soc -= start * (held + 0.92 * decay) / 3600.0
+        soc -= start * (held + 0.92 * decay) / SECONDS_PER_HOUR
         if random.random() < 0.5:
             time += [time[-1] + EDGE, time[-1] + PERIOD * random.integers(3, 60)]
             rate += [0.0, 0.0]
@@ -205,7 +205,7 @@ def _cut(time: Array, rate: Array, duration: float) -> tuple[Array, Array]:
 def _constant(draw: _Draw) -> tuple[Array, Array]:
     """Return a discharge at 0.3C to 2C until the cell is empty."""
     rate = np.exp(draw.random.uniform(np.log(0.3), np.log(2.0)))
-    return _held([PERIOD * np.ceil(3600.0 * draw.soc / rate / PERIOD)], [float(rate)])
+    return _held([PERIOD * np.ceil(SECONDS_PER_HOUR * draw.soc / rate / PERIOD)], [float(rate)])
 
 
 def _pulses(draw: _Draw) -> tuple[Array, Array]:
@@ -218,7 +218,7 @@ def _pulses(draw: _Draw) -> tuple[Array, Array]:
     while sum(lengths) < duration and soc > 0.12:
         lengths += [pulse, 40.0, pulse, rest, 360.0, rest]
         rates += [high, 0.0, -0.75 * high if soc < 0.9 else 0.0, 0.0, 1.0 * strength, 0.0]
-        soc -= 0.1 * strength + 0.25 * high * pulse / 3600.0
+        soc -= 0.1 * strength + 0.25 * high * pulse / SECONDS_PER_HOUR
     return _held(lengths, rates)
 
 
@@ -238,10 +238,10 @@ def _drive(draw: _Draw) -> tuple[Array, Array]:
         ]
         lengths += [float(seconds) for seconds, _ in trip]
         rates += [float(rate) for _, rate in trip]
-        soc -= sum(seconds * rate for seconds, rate in trip) / 3600.0
+        soc -= sum(seconds * rate for seconds, rate in trip) / SECONDS_PER_HOUR
     return _held(lengths, rates)
 
 
 def _fast_charge(draw: _Draw) -> tuple[Array, Array]:
     rate = draw.random.uniform(1.0, 2.5) * max(draw.strength, 0.6)
-    return _held([PERIOD * np.ceil(3600.0 * (1.02 - draw.soc) / rate / PERIOD)], [-float(rate)])
+    return _held([PERIOD * np.ceil(SECONDS_PER_HOUR * (1.02 - draw.soc) / rate / PERIOD)], [-float(rate)])

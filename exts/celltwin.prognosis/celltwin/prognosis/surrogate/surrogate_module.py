@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from celltwin.core import SECONDS_PER_HOUR, Array
+from celltwin.core import FARADAY, GAS_CONSTANT, SECONDS_PER_HOUR, Array
 
 from .cell_inputs import CellInputs
-from .cell_laws import FARADAY, GAS_CONSTANT, CellLaws, ElectrodeLaws
+from .cell_laws import CellLaws, ElectrodeLaws
 from .diffusion_modes import SphereModes
 
 if TYPE_CHECKING:

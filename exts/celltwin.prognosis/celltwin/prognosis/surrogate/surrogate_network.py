@@ -27,6 +27,8 @@ class SurrogateSettings:
     ----------
     width, layers : int
         Neurons in a hidden layer, and hidden layers.
+    stride : int
+        Every which row of a simulation is trained on.
     epochs, batch : int
         Passes over the training rows, and rows in a step.
     learning_rate, weight_decay : float
@@ -36,12 +38,13 @@ class SurrogateSettings:
     """
 
     width: int = 16
-    layers: int = 2
-    epochs: int = 20
-    batch: int = 1024
+    layers: int = 1
+    stride: int = 4
+    epochs: int = 15
+    batch: int = 2048
     learning_rate: float = 4e-3
     weight_decay: float = 1e-4
-    diffusion_weight: float = 0.1
+    diffusion_weight: float = 0.0
 
     def as_dict(self) -> dict[str, float]:
         """Return the settings by name."""

@@ -12,12 +12,11 @@ import numpy as np
 from celltwin.core import Array
 
 from ..sequence.checkpoints import load_training, save_training
-from .campaign import CampaignSet
 from .cell_laws import CellLaws
 from .diffusion_residual import DiffusionResidual
 from .surrogate_module import build_surrogate
 from .surrogate_network import SurrogateSettings, new_network, upright
-from .training_rows import TrainingRows, make_rows, territory_of
+from .training_rows import TrainingRows, territory_of
 
 if TYPE_CHECKING:
     import torch
@@ -32,7 +31,7 @@ RESIDUAL_SCALE = 2e-3  # [-] of stoichiometry
 
 def train_surrogate_network(
     laws: CellLaws,
-    data: CampaignSet,
+    rows: TrainingRows,
     settings: SurrogateSettings,
     *,
     seed: int,
@@ -45,8 +44,8 @@ def train_surrogate_network(
     ----------
     laws : CellLaws
         What is known of the cell.
-    data : CampaignSet
-        Simulations to learn from.
+    rows : TrainingRows
+        Rows to learn from.
     settings : SurrogateSettings
         Size and training.
     seed : int
@@ -64,7 +63,6 @@ def train_surrogate_network(
     import torch
 
     network = new_network(settings, seed)
-    rows = make_rows(build_surrogate(laws, upright(network)), data)
     territory = territory_of(rows)
     surrogate = build_surrogate(laws, upright(network), territory)
     residual = DiffusionResidual(surrogate) if settings.diffusion_weight > 0.0 else None

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from celltwin.core import Array
+from celltwin.core import GAS_CONSTANT, SECONDS_PER_HOUR, Array
 
 from .campaign import CampaignSet
-from .cell_laws import GAS_CONSTANT
+from .cell_laws import CellLaws
 from .profiles import PERIOD
-from .surrogate_module import POLES, cell_tensors
+from .surrogate_module import POLES, build_surrogate, cell_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -56,7 +56,7 @@ class TrainingRows:
     left_out: int
 
 
-def make_rows(module: Any, data: CampaignSet) -> TrainingRows:
+def make_rows(laws: CellLaws, data: CampaignSet, *, stride: int = 1) -> TrainingRows:
     """Return the rows of a campaign.
 
     The states depend on currents, temperatures and inputs alone, not on what the network answers: training on rows is
@@ -64,16 +64,20 @@ def make_rows(module: Any, data: CampaignSet) -> TrainingRows:
 
     Parameters
     ----------
-    module : torch.nn.Module
-        A surrogate, for its linear states.
+    laws : CellLaws
+        What is known of the cell.
     data : CampaignSet
         The runs.
+    stride : int
+        Every which row is taken: neighbours differ little. The rows of jumps come round all the same, since each run
+        starts from a row of its own.
     """
     import torch
 
-    laws, cell = module.laws, cell_tensors(data.inputs)
+    module: Any = build_surrogate(laws, torch.nn.Identity())
+    cell = cell_tensors(data.inputs)
     capacity = laws.capacity * data.inputs.capacity_factor
-    soc = data.inputs.soc - np.cumsum(data.current, axis=0) * PERIOD / 3600.0 / capacity
+    soc = data.inputs.soc - np.cumsum(data.current, axis=0) * PERIOD / SECONDS_PER_HOUR / capacity
     negative = laws.negative.empty + soc * (laws.negative.full - laws.negative.empty)
     lost = np.nanmax(np.abs(negative - data.values["negative_mean"]), axis=0) > CHARGE_ERROR
     temperature = data.values["temperature"]
@@ -87,7 +91,8 @@ def make_rows(module: Any, data: CampaignSet) -> TrainingRows:
     with torch.no_grad():
         modes = torch.zeros((sum(POLES) + 1, data.n_runs))
         course = module.mode_course(cell, tensor(soc), tensor(warm), tensor(data.current / capacity), modes, PERIOD)
-    known = np.isfinite(data.values["voltage"]) & ~lost
+    step, run = np.indices(temperature.shape)
+    known = np.isfinite(data.values["voltage"]) & ~lost & ((step + run) % stride == 0)
     chosen = torch.as_tensor(known)
     rate = tensor(data.current_end / capacity)[chosen]
     inputs = module.network_inputs(tensor(soc)[chosen], tensor(temperature)[chosen], rate, course[:, chosen])
@@ -125,7 +130,7 @@ def _tangent(module: Any, inputs: torch.Tensor, warm: torch.Tensor, factor: torc
 
     laws, rate = module.laws, inputs[2]
     zero = torch.zeros_like(rate)
-    parts, speeds, first = [-rate / 3600.0, zero, zero], [], 3
+    parts, speeds, first = [-rate / SECONDS_PER_HOUR, zero, zero], [], 3
     for side, count in zip(("negative", "positive"), POLES, strict=True):
         electrode = getattr(laws, side)
         mean = electrode.empty + inputs[0] * (electrode.full - electrode.empty)

@@ -17,6 +17,7 @@ from .surrogate_evaluation import RunErrors, score_surrogate
 from .surrogate_folder import SurrogateModel, write_surrogate
 from .surrogate_network import SurrogateSettings, layers_of
 from .surrogate_training import train_surrogate_network
+from .training_rows import make_rows
 
 __all__ = ["TrainedSurrogate", "train_surrogate"]
 
@@ -86,6 +87,7 @@ def train_surrogate(
     run_campaign(campaign, simulated, executor=executor, on_part=on_part)
     data = {split: load_campaign(campaign, simulated, split) for split in ("training", "validation", "held_out")}
     laws = derive_laws(simulated.cell)
+    rows = make_rows(laws, data["training"], stride=settings.stride)
     if checkpoints is not None and not resume and checkpoints.is_dir():
         shutil.rmtree(checkpoints)
     trained, validation, held_out = {}, {}, {}
@@ -97,7 +99,7 @@ def train_surrogate(
 
         surrogate, network, territory = train_surrogate_network(
             laws,
-            data["training"],
+            rows,
             settings,
             seed=seed,
             checkpoints=checkpoints / f"seed_{seed}" if checkpoints else None,
@@ -119,7 +121,8 @@ def train_surrogate(
         "settings": settings.as_dict(),
         "seeds": list(seeds),
         "chosen_seed": chosen,
-        "rows": int(data["training"].steps.sum()),
+        "rows": int(rows.run.size),
+        "runs_left_out": rows.left_out,
     }
     model = write_surrogate(out, fields, laws, layers, territory, training)
     write_card(out, model, simulated, settings, validation, held_out, chosen)

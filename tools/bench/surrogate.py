@@ -1,0 +1,177 @@
+"""Bench of the DFN's surrogate: held-out profiles of other kinds, speed for 2,800 cells, what its parts bring.
+
+Simulations lie in ``out/surrogate_campaign`` and are made where they are missing (half an hour on two cores);
+``--quick`` makes 8 of them and leaves the seeds and the ablation out.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from statistics import fmean, stdev
+
+import numpy as np
+
+from celltwin.core import Array
+from celltwin.prognosis.surrogate import (
+    HELD_OUT_KINDS,
+    CampaignSet,
+    CampaignSettings,
+    CellInputs,
+    CellSurrogate,
+    RunErrors,
+    SurrogateSettings,
+    load_campaign,
+    run_campaign,
+    score_surrogate,
+)
+from celltwin.prognosis.surrogate.dfn_reference import simulate_course
+from celltwin.prognosis.surrogate.profiles import PERIOD, CurrentCourse
+from tools.bench.figures import Figures, bench_parser, hand_over
+from tools.bench.places import REPOSITORY
+
+__all__ = ["run"]
+
+SEEDS = (1, 2, 3, 4, 5)
+CELLS, STEPS = 2800, 360
+# Width, layers and weight of the residual, each trained once from one seed and scored on validation profiles.
+TRIED = ((16, 2, 0.0), (16, 2, 0.03), (24, 2, 0.0), (16, 1, 0.0))
+REPEATS = 5
+
+
+def run(campaign: Path, plots: Path, *, quick: bool = False) -> Figures:
+    """Measure the shipped surrogate, then seeds and parts of it.
+
+    Parameters
+    ----------
+    campaign : Path
+        Folder of simulations.
+    plots : Path
+        Folder for pictures.
+    quick : bool
+        Whether to leave out what takes long.
+    """
+    figures = Figures("surrogate")
+    settings = CampaignSettings(held_out=8) if quick else CampaignSettings()
+    run_campaign(campaign, settings, splits=("held_out",) if quick else ("training", "validation", "held_out"))
+    held_out = load_campaign(campaign, settings, "held_out")
+    surrogate = CellSurrogate()
+    errors = score_surrogate(surrogate.module, held_out)
+    _add_accuracy(figures, errors)
+    _add_speed(figures, surrogate, held_out)
+    from tools.bench.surrogate_plots import draw_courses
+
+    draw_courses(surrogate, held_out, plots / "surrogate_courses.png")
+    if not quick:
+        from tools.bench.surrogate_ablation import add_ablation
+
+        training = load_campaign(campaign, settings, "training")
+        figures.add("configurations tried on validation profiles", len(TRIED), "")
+        _add_seeds(figures, surrogate, training, held_out)
+        add_ablation(figures, surrogate.laws, training, held_out)
+    return figures
+
+
+def _add_accuracy(figures: Figures, errors: RunErrors) -> None:
+    for name, factor, unit, target in (
+        ("voltage", 1e3, "mV", 8.0),
+        ("temperature", 1.0, "K", 0.3),
+        ("anode_potential", 1e3, "mV", None),
+        ("negative_surface", 1e3, "1e-3", None),
+        ("positive_surface", 1e3, "1e-3", None),
+    ):
+        low, high = (factor * end for end in errors.interval(name))
+        label = f"{name.replace('_', ' ')}, RMSE on {len(errors.kinds)} held-out profiles [{low:.3g}, {high:.3g}]"
+        figures.add(label, factor * errors.rmse(name), unit, target)
+        if name in ("voltage", "temperature"):
+            for kind in HELD_OUT_KINDS:
+                low, high = (factor * end for end in errors.interval(name, kind))
+                own = f"  {kind.replace('_', ' ')} [{low:.3g}, {high:.3g}]"
+                figures.add(f"{name}, RMSE,{own}", factor * errors.rmse(name, kind), unit, target)
+    figures.add("voltage, largest error", 1e3 * float(errors.largest["voltage"].max()), "mV")
+    share = float((errors.flagged * errors.rows).sum() / errors.rows.sum())
+    figures.add("rows that the surrogate flags", 100.0 * share, "%")
+
+
+def _add_speed(figures: Figures, surrogate: CellSurrogate, held_out: CampaignSet) -> None:
+    """Compare processor time, which other processes on the machine change least; both sides use one thread."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    inputs, current = _pack()
+    taken = []
+    try:
+        for _ in range(REPEATS):
+            begun = time.process_time()
+            surrogate.simulate(inputs, current)
+            taken.append(time.process_time() - begun)
+    finally:
+        torch.set_num_threads(threads)
+    hour = min(taken)
+    figures.add(f"surrogate: an hour of {CELLS} cells at 10 s, flags included, best of {REPEATS}", 1e3 * hour, "ms")
+    figures.add("  the same, median", 1e3 * float(np.median(taken)), "ms")
+    figures.add("  a cell", 1e6 * hour / CELLS, "us")
+    changing = np.array([kind in ("pulses", "drive") for kind in held_out.kinds])
+    per_hour = held_out.seconds[changing].sum() / (held_out.steps[changing].sum() * PERIOD / 3600.0)
+    constant = _dfn_hour(surrogate)
+    figures.add("DFN: an hour of one cell, 1C, as simulated here, best of 5", 1e3 * constant, "ms")
+    figures.add("DFN: an hour of one cell, held-out pulses and drives, mean", 1e3 * per_hour, "ms")
+    per_cell = hour / CELLS
+    figures.add("faster a cell than the DFN at a constant current", constant / per_cell, "x", 1000.0, at_least=True)
+    figures.add("faster a cell than PyBaMM at its best, 41 ms compiled", 0.041 / per_cell, "x", 1000.0, at_least=True)
+    figures.add("faster a cell than the DFN on changing currents", per_hour / per_cell, "x", 1000.0, at_least=True)
+
+
+def _pack() -> tuple[CellInputs, Array]:
+    random = np.random.default_rng(1)
+    inputs = CellInputs(
+        capacity_factor=random.normal(1.0, 0.01, CELLS),
+        resistance_factor=random.uniform(0.8, 2.0, CELLS),
+        diffusivity_factor=random.uniform(0.8, 1.2, CELLS),
+        conductance=random.uniform(0.05, 0.1, CELLS),
+        ambient=np.full(CELLS, 298.15),
+        soc=random.uniform(0.6, 0.7, CELLS),
+        temperature=np.full(CELLS, 298.15),
+    )
+    load = np.repeat(random.uniform(-1.0, 1.5, STEPS // 6), 6)[:, np.newaxis]
+    return inputs, 1.9 * load * random.normal(1.0, 0.02, CELLS)
+
+
+def _dfn_hour(surrogate: CellSurrogate) -> float:
+    inputs = CellInputs.uniform(1, conductance=surrogate.laws.conductance)
+    course = CurrentCourse(np.array([0.0, 3400.0]), np.full(2, surrogate.laws.capacity))
+    taken = [simulate_course(surrogate.laws.name, inputs, course).seconds for _ in range(REPEATS)]
+    return min(taken) * 3600.0 / 3400.0
+
+
+def _add_seeds(figures: Figures, surrogate: CellSurrogate, training: CampaignSet, held_out: CampaignSet) -> None:
+    from celltwin.prognosis.surrogate.surrogate_training import train_surrogate_network
+    from celltwin.prognosis.surrogate.training_rows import make_rows
+
+    settings = SurrogateSettings()
+    rows = make_rows(surrogate.laws, training, stride=settings.stride)
+    found: dict[str, list[float]] = {"voltage": [], "temperature": []}
+    for seed in SEEDS:
+        checkpoints = REPOSITORY / "out" / "train_surrogate" / f"seed_{seed}"
+        trained, _, _ = train_surrogate_network(surrogate.laws, rows, settings, seed=seed, checkpoints=checkpoints)
+        errors = score_surrogate(trained, held_out)
+        for name, values in found.items():
+            values.append(errors.rmse(name))
+    for name, factor, unit in (("voltage", 1e3, "mV"), ("temperature", 1.0, "K")):
+        values = [factor * value for value in found[name]]
+        figures.add(f"{name}, RMSE on held-out profiles, mean of {len(SEEDS)} seeds", fmean(values), unit)
+        figures.add("  standard deviation over seeds", stdev(values), unit)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the bench as a command."""
+    parser = bench_parser(__doc__, pictures=True)
+    parser.add_argument("--quick", action="store_true", help="8 held-out simulations, no seeds, no ablation")
+    parser.add_argument("--campaign", type=Path, default=REPOSITORY / "out" / "surrogate_campaign", help="simulations")
+    options = parser.parse_args(arguments)
+    return hand_over(run(options.campaign, options.plots, quick=options.quick), options.json)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,5 +1,7 @@
 """Networks of past windows: how they learn, what they may see, and how physics enters; these tests import torch."""
 
+import hashlib
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +18,7 @@ from celltwin.prognosis.sequence.recurrent import build_recurrent
 from celltwin.prognosis.sequence.registry import KERNEL, MODEL_KINDS, model_kind
 from celltwin.prognosis.sequence.settings import PhysicsWeights, WindowSettings
 from celltwin.prognosis.sequence.transformer import build_transformer
+from celltwin.prognosis.sequence.window_export import export_windows
 from celltwin.prognosis.sequence.window_inputs import fit_window_inputs
 
 # physicsnemo and the libraries it loads warn of each other while they are imported.
@@ -292,3 +295,22 @@ def test_trees_are_not_exported(cells):
 
     with pytest.raises(ModelError, match="cannot be exported"):
         exportable_module(fitted)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", ["blend", "transformer"])
+def test_the_exported_network_says_what_the_fit_says_and_is_hashed(name, cells, cycles, tmp_path):
+    network = replace(NETWORKS["recurrent"], settings=replace(SMALL, steps=20), members=2)
+    parts = (KernelKind(name="kernel", settings=replace(KERNEL, points=80)), network)
+    kind = {"blend": BlendKind(name="blend", parts=parts, weights=(3.0, 1.0)), **NETWORKS}[name]
+    names = tuple(cell.name for cell in cells[:6])
+    windows = window_cycles(cells[:6], window=kind.window)
+    fitted = kind.fit(windows, seed=1)
+
+    digest = export_windows(tmp_path / "m", fitted, kind, cycles, names, windows, {}, seed=1, chemistry="NMC523")
+
+    network_file = tmp_path / "m" / "soh.onnx"
+    content = json.loads((tmp_path / "m" / "model.json").read_text())
+    assert hashlib.sha256(network_file.read_bytes()).hexdigest() == digest == content["model"]["network_digest"]
+    assert content["training"]["largest_difference_onnx_fit"] < 1e-4
+    assert "Limits" in (tmp_path / "m" / "MODEL_CARD.md").read_text()

@@ -151,10 +151,10 @@ def risk(
         "data/models/risk_1"
     ),
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 1,
-    runs: Annotated[int, typer.Option(min=20, help="Runs of the scenario library.")] = 150,
+    runs: Annotated[int, typer.Option(min=20, help="Runs of the scenario library.")] = 120,
     rollouts: Annotated[int, typer.Option(min=8192, help="Roll-outs that the surrogate learns from.")] = 393_216,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the roll-outs.")] = 12,
-    members: Annotated[int, typer.Option(min=1, help="Networks of the ensemble.")] = 3,
+    members: Annotated[int, typer.Option(min=1, help="Networks of the ensemble.")] = 2,
     checkpoints: Annotated[
         Path, typer.Option(help="Folder of roll-outs, runs and checkpoints; an interrupted run goes on from there.")
     ] = Path("out/train_risk"),

@@ -25,10 +25,10 @@ def save_training(folder: Path, models: list[Any], optimiser: Any, schedule: Any
 
 def load_training(folder: Path | None, models: list[Any], optimiser: Any, schedule: Any) -> int:
     """Restore the newest state of a training; return its step, 0 where there is none."""
-    from physicsnemo.utils.checkpoint import load_checkpoint
-
     if folder is None or not folder.is_dir() or not any(folder.iterdir()):
         return 0
+    from physicsnemo.utils.checkpoint import load_checkpoint
+
     _start()
     return int(load_checkpoint(folder, models=models, optimizer=optimiser, scheduler=schedule))
 

@@ -1,0 +1,177 @@
+"""Export of a fitted model of past windows: network, description and card, checked against the fit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from celltwin.core import Array, ModelError
+
+from ..cycles import CycleSet
+from ..features import FEATURE_NAMES
+from ..past_windows import BEGINNING, PastWindows
+from .exportable import exportable_module
+from .kinds import FittedModel, SohModelKind
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["export_windows"]
+
+NETWORK_FILE, MODEL_FILE, CARD_FILE = "soh.onnx", "model.json", "MODEL_CARD.md"
+FORMAT = "past windows 1"
+LARGEST_DIFFERENCE = 1e-4  # [SOH], between ONNX Runtime and the fit
+INPUT_NAMES = ("features", "seen", "beginning", "cycle")
+
+
+def export_windows(
+    folder: Path,
+    fitted: FittedModel,
+    kind: SohModelKind,
+    cycles: CycleSet,
+    training: tuple[str, ...],
+    sample: PastWindows,
+    figures: dict[str, object],
+    *,
+    seed: int,
+    chemistry: str,
+) -> str:
+    """Write a fitted model as a folder, and return the SHA-256 of its network.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to; its name is the model's.
+    fitted, kind : FittedModel, SohModelKind
+        What to export, and how it was made.
+    cycles : CycleSet
+        The data.
+    training : tuple of str
+        Cells that it has learnt from.
+    sample : PastWindows
+        Windows that the exported network is compared on.
+    figures : dict
+        What an evaluation gave, as JSON takes it.
+    seed : int
+        Seed of the fit.
+    chemistry : str
+        Chemistry of the cells.
+
+    Raises
+    ------
+    ModelError
+        If the kind cannot be exported, the exported network differs from the fit, or the folder cannot be written.
+    """
+    network, difference = _to_onnx(exportable_module(fitted), fitted, sample)
+    digest = hashlib.sha256(network).hexdigest()
+    content = {
+        "format": FORMAT,
+        "model": {
+            "name": folder.name,
+            "inputs": list(FEATURE_NAMES),
+            "window": kind.window,
+            "beginning": BEGINNING,
+            "chemistry": chemistry,
+            "nominal_capacity": cycles.nominal_capacity,
+            "network_digest": digest,
+        },
+        "training": {
+            "data_sha256": cycles.digest,
+            "cells": list(training),
+            "kind": kind.describe(),
+            "seed": seed,
+            "figures": figures,
+            "largest_difference_onnx_fit": difference,
+        },
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / NETWORK_FILE).write_bytes(network)
+        (folder / MODEL_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        (folder / CARD_FILE).write_text(_card(folder.name, digest, kind, cycles, training, figures, chemistry))
+    except OSError as error:
+        raise ModelError(
+            f"the model cannot be written ({error})", where=str(folder), remedy="Choose another folder with --out"
+        ) from None
+    return digest
+
+
+def _to_onnx(module: torch.nn.Module, fitted: FittedModel, sample: PastWindows) -> tuple[bytes, float]:
+    import onnxruntime
+    import torch
+
+    values = (sample.features, sample.seen.astype(np.float64), sample.beginning, sample.cycle)
+    arrays: list[Array] = [np.array(each, dtype=np.float64) for each in values]
+    exporter = logging.getLogger("torch.onnx")
+    level = exporter.level
+    exporter.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the exporter warns of its own dependencies
+            cells = torch.export.Dim("cells", min=1)
+            program = torch.onnx.export(
+                module,
+                tuple(torch.as_tensor(each) for each in arrays),
+                dynamo=True,
+                verbose=False,
+                input_names=list(INPUT_NAMES),
+                output_names=["soh"],
+                dynamic_shapes=tuple({0: cells} for _ in arrays),
+            )
+    finally:
+        exporter.setLevel(level)
+    if program is None:
+        raise ModelError("torch exported no network", remedy="Check the installation of onnx and onnxscript")
+    network = program.model_proto.SerializeToString()
+    session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, dict(zip(INPUT_NAMES, arrays, strict=True)))
+    difference = float(np.abs(found - fitted.predict(sample)).max())
+    if not difference <= LARGEST_DIFFERENCE:
+        raise ModelError(
+            f"the exported network differs from the fit by {difference:.1e}",
+            remedy="Report the versions of torch, onnx and onnxruntime",
+        )
+    return network, difference
+
+
+def _card(
+    name: str,
+    digest: str,
+    kind: SohModelKind,
+    cycles: CycleSet,
+    training: tuple[str, ...],
+    figures: dict[str, object],
+    chemistry: str,
+) -> str:
+    return f"""# {name}
+
+State of health (capacity over nominal {cycles.nominal_capacity:g} A.h) of a lithium-ion cell from its newest
+{kind.window} charges, the mean of its first {BEGINNING}, and the number of cycles that it has seen.
+Kind `{kind.name}`; network SHA-256 `{digest}`.
+
+## Inputs and output
+
+`features` (n, {kind.window}, {len(FEATURE_NAMES)}), oldest first, before its first cycle a cell repeats it; `seen`
+(n, {kind.window}), 1 or 0; `beginning` (n, {len(FEATURE_NAMES)}); `cycle` (n,); all float64, in the units of the
+data, values that are not finite included. Output `soh` (members, n).
+
+## Data and figures
+
+{len(training)} cells of {chemistry}, protocols {", ".join(cycles.protocols)}. SHA-256 of the files `{cycles.digest}`.
+
+```json
+{json.dumps(figures, indent=1)}
+```
+
+## Limits
+
+* No interval and no distance from the training data is in the network: whoever serves it must add both.
+* A cell whose first cycles were not seen has no beginning of its own; its answers are not to be trusted.
+* Other chemistries and other capacities are extrapolation.
+"""

@@ -74,7 +74,7 @@ while the voltage is held will have grown on arrival at each level: a proxy of r
 **Data.** `{data_name}` (SHA-256 `{cycles.digest[:16]}…`), {len(split.training)} training and {len(split.test)} test
 cells, {model.chemistry}.{SOURCES.get(cycles.digest, "")}
 
-**Inputs.** Of the newest 100 charges: newest value, median of ten, its change since the first 30, slopes over 20 and 60
+**Inputs.** Of the newest 100 charges: newest value, median of ten, its change since the first 10, slopes over 20 and 60
 cycles of 14 charging features; the protocol, and the age in typical lives of it ({duties} cycles). `history.onnx` also
 takes the SOH that was measured so far. Nothing of a cell's future, and no scaling over a cell's life.
 

@@ -16,7 +16,7 @@ from ..features import FEATURE_NAMES, SAMPLING_DEPENDENT, feature_columns
 __all__ = ["BEGINNING", "PAST", "LifeInputs", "describe_cells", "describe_past", "input_names", "now_columns"]
 
 # Cycles of a past that are looked at, of the median that stands for now, and of the beginning that it is compared with.
-PAST, NEWEST, BEGINNING = 100, 10, 30
+PAST, NEWEST, BEGINNING = 100, 10, 10
 # Spans of the slopes [cycles].
 FEATURE_SPANS, HISTORY_SPANS = (20, 60), (20, 50, 100)
 HISTORY_LAG = 30
@@ -74,13 +74,13 @@ def describe_past(
     features : ndarray of shape (n, 100, 16)
         The newest cycles, oldest first; a cell younger than that has NaN before its first. May hold infinities.
     beginning : ndarray of shape (n, 16)
-        Median of the finite values of the cell's first 30 cycles, as far as they lie in its past.
+        Median of the finite values of the cell's first 10 cycles, as far as they lie in its past.
     cycle : ndarray of shape (n,)
         Number of the newest cycle, from 1.
     history : ndarray of shape (n, 100), optional
         Measured SOH of the same cycles.
     extremes : ndarray of shape (n, 2), optional
-        Highest running median of SOH so far, and the median of the first 30; with ``history`` only.
+        Highest running median of SOH so far, and the median of the first 10; with ``history`` only.
 
     Returns
     -------

@@ -52,7 +52,7 @@ class LifeNetworkSettings:
     width: int = 64
     layers: int = 2
     dropout: float = 0.1
-    steps: int = 1200
+    steps: int = 600
     batch: int = 128
     learning_rate: float = 2e-3
     weight_decay: float = 1e-3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,10 +170,13 @@ class HeatEvidence:
         self._reactions[1] = 0.0
         self._gone = np.zeros(n, dtype=np.bool_)
         self._evidence: CellEvidence | None = None
+        self._parts: tuple[Any, ...] | None = None
 
     @property
     def newest(self) -> CellEvidence | None:
         """The evidence at the last look; None before the first."""
+        if self._evidence is None:
+            self._evidence = self._build()
         return self._evidence
 
     def observe(self, state: PackState) -> None:
@@ -214,21 +218,45 @@ class HeatEvidence:
         self._gone |= np.isfinite(temperature) & ((temperature >= VENT_TEMPERATURE) | (warming >= ONSET_RATE))
         self._remember(state.time, temperature, leak)
         unexplained, unexplained_doubt, common = self._balance(state.time, temperature, doubt)
-        growth, growth_doubt = self._growth(state.time, unexplained, unexplained_doubt)
+        self._course_of(state.time, unexplained)
+        self._evidence = None
+        self._parts = (
+            state.time,
+            temperature,
+            doubt,
+            quality.astype(np.uint8),
+            filled,
+            unexplained,
+            unexplained_doubt,
+            common,
+            leak_doubt,
+            voltage,
+            soc,
+            joule,
+            reaction,
+            around,
+        )
+
+    def _build(self) -> CellEvidence | None:
+        if self._parts is None:
+            return None
+        (time, temperature, doubt, quality, filled, unexplained, unexplained_doubt, common, leak_doubt, voltage, soc,
+         joule, reaction, around) = self._parts  # fmt: skip
+        growth, growth_doubt = self._growth(time, unexplained, unexplained_doubt)
         sink, sink_temperature, share, outside = self._sink(around, filled, common)
         module = np.repeat(_means(filled, self._spec.n_modules), filled.size // self._spec.n_modules)
         total = np.maximum(self._shell, 1e-12)
         shell = (self._heat.conductance * filled[self._heat.neighbours]).sum(axis=0) / total
-        self._evidence = CellEvidence(
-            time=state.time,
+        return CellEvidence(
+            time=time,
             temperature=temperature,
             temperature_doubt=doubt,
-            quality=quality.astype(np.uint8),
+            quality=quality,
             unexplained=unexplained,
             unexplained_doubt=unexplained_doubt,
             growth=growth,
             growth_doubt=growth_doubt,
-            leak=self._mean_leak(state.time),
+            leak=self._mean_leak(time),
             leak_doubt=leak_doubt,
             voltage=voltage,
             soc=soc,
@@ -384,14 +412,17 @@ class HeatEvidence:
         uncertainty = np.hypot(np.hypot(noise, (self._doubtful - doubtful) / span), HEAT_FLOOR)
         return found - shared, uncertainty, shared
 
-    def _growth(self, time: float, unexplained: Array, doubt: Array) -> tuple[Array, Array]:
+    def _course_of(self, time: float, unexplained: Array) -> None:
+        """Remember the unexplained heat for as long as its growth is fitted."""
         if not np.isfinite(unexplained).any():
             self._course.clear()
-            return np.zeros(unexplained.size), np.full(unexplained.size, np.inf)
+            return
         self._course.append((time, unexplained))
         while self._course[0][0] < time - MEMORY:
             self._course.popleft()
-        if time - self._course[0][0] < WINDOW:
+
+    def _growth(self, time: float, unexplained: Array, doubt: Array) -> tuple[Array, Array]:
+        if not self._course or time - self._course[0][0] < WINDOW:
             return np.zeros(unexplained.size), np.full(unexplained.size, np.inf)
         newest = 0.5 * MEMORY  # a line through the newest half, where it is steeper: growth may have begun within
         slopes = []

@@ -11,7 +11,7 @@ import numpy as np
 
 from celltwin.core import Array, PackSpec, SettingsError
 
-from .abuse_constants import abuse_constants_of
+from .abuse_constants import AbuseConstants, abuse_constants_of
 from .kept_replays import replay_kept
 from .library_cases import DURATION
 from .library_replay import ReplayedRun
@@ -26,7 +26,7 @@ from .surrogate import SurrogateSettings
 from .surrogate_export import export_surrogate
 from .surrogate_training import train_members
 
-__all__ = ["RiskSettings", "TrainedRisk", "priors_of_library", "train_risk"]
+__all__ = ["RiskSettings", "TrainedRisk", "calibrate_risk", "priors_of_library", "train_risk"]
 
 LEAST_RUNS = 20
 
@@ -49,7 +49,7 @@ class RiskSettings:
         Abuse model of the engine.
     """
 
-    runs: int = 150
+    runs: int = 120
     rollouts: int = 393_216
     surrogate: SurrogateSettings = SurrogateSettings()
     seed: int = 1
@@ -138,6 +138,39 @@ def train_risk(
         ),
     )
     network = export_surrogate(trained.networks, trained.data.inputs[-512:])
+    return calibrate_risk(spec, folder, work, settings, constants, network, trained.figures, on_step=on_step)
+
+
+def calibrate_risk(
+    spec: PackSpec,
+    folder: Path,
+    work: Path,
+    settings: RiskSettings,
+    constants: AbuseConstants,
+    network: bytes,
+    surrogate_figures: dict[str, float],
+    *,
+    on_step: Callable[[str, int, int], None] | None = None,
+) -> TrainedRisk:
+    """Run the library, recalibrate an exported surrogate on its first runs, score it on the others, write the model.
+
+    Parameters
+    ----------
+    spec, folder, work, settings, on_step
+        As for :func:`train_risk`.
+    constants : AbuseConstants
+        The cell type.
+    network : bytes
+        The exported surrogate.
+    surrogate_figures : dict of str to float
+        Its figures, for the card.
+
+    Raises
+    ------
+    ModelError
+        If the folder cannot be written or has no priors.
+    """
+    tell = on_step or (lambda *_: None)
     session = open_session(network, str(folder))
     files = run_library(
         work / "library",
@@ -171,7 +204,7 @@ def train_risk(
     evaluation = evaluate_runs(tuple(scored), base_rates(tuple(replayed)), seed=settings.seed)
     training: dict[str, object] = {
         "settings": {**asdict(settings)},
-        "surrogate_figures": trained.figures,
+        "surrogate_figures": surrogate_figures,
         "calibration_runs": list(split.calibration),
         "test_runs": list(split.test),
         "base_rates": list(base_rates(tuple(replayed))),
@@ -187,8 +220,8 @@ def train_risk(
         training=training,
     )
     model, _ = read_risk(folder)
-    write_card(folder, model, trained.figures, runs, split, evaluation, _versions())
-    return TrainedRisk(model=model, surrogate_figures=trained.figures, split=split, evaluation=evaluation)
+    write_card(folder, model, surrogate_figures, runs, split, evaluation, _versions())
+    return TrainedRisk(model=model, surrogate_figures=surrogate_figures, split=split, evaluation=evaluation)
 
 
 def _versions() -> dict[str, str]:

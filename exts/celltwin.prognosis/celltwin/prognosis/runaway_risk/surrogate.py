@@ -59,7 +59,7 @@ class SurrogateSettings:
     learning_rate: float = 4e-3
     weight_decay: float = 1e-4
     monotonic_weight: float = 0.1
-    members: int = 3
+    members: int = 2
 
     def as_dict(self) -> dict[str, float]:
         """Return the settings by name."""

@@ -66,7 +66,8 @@ def train_members(
         Called with finished and asked roll-outs; with member, finished epoch and loss.
     """
     data = build_campaign(folder / "rollouts", constants, cases, seed=seed, on_cases=on_cases)
-    text = json.dumps([constants.as_dict(), settings.as_dict(), data.onset.size, seed], sort_keys=True)
+    alone = {name: value for name, value in settings.as_dict().items() if name != "members"}
+    text = json.dumps([constants.as_dict(), alone, data.onset.size, seed], sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:10]
     networks = []
     for member in range(settings.members):

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from celltwin.core import ShapeError, load_pack
-from celltwin.prognosis.runaway_risk.abuse_constants import AbuseConstants
+from celltwin.core import GAS_CONSTANT, ShapeError, load_pack
+from celltwin.prognosis.runaway_risk.abuse_constants import VENT_TEMPERATURE, AbuseConstants
 from celltwin.prognosis.runaway_risk.library_cases import FAMILIES, draw_cases, library_pack
 from celltwin.prognosis.runaway_risk.library_replay import ReplayedRun
 from celltwin.prognosis.runaway_risk.risk_calibration import fit_recalibration, split_library
@@ -110,7 +110,7 @@ def test_the_onset_in_an_oven_is_the_engines(constants):
     ours = replace(
         constants,
         frequency=tuple(reaction.frequency for reaction in reactions),
-        activation=tuple(reaction.activation_energy / 8.314462618 for reaction in reactions),
+        activation=tuple(reaction.activation_energy / GAS_CONSTANT for reaction in reactions),
         heat=tuple(heat / capacity for heat in model.heats.values()),
         lowest=tuple(reaction.lowest_temperature for reaction in reactions),
         initial=tuple(reaction.initial for reaction in reactions),
@@ -127,6 +127,16 @@ def test_the_onset_in_an_oven_is_the_engines(constants):
 
     assert np.isfinite(expected)
     assert found == pytest.approx(expected, rel=0.02)
+
+
+def test_a_cell_counts_as_lost_where_the_engines_vent_opens():
+    from celltwin.physics.engine import VentModel
+
+    vent = VentModel()
+    latent = vent.molar_mass * vent.evaporation_heat / GAS_CONSTANT
+    opens = 1.0 / (1.0 / vent.boiling_temperature - np.log(vent.opening_pressure / 101325.0) / latent)
+
+    assert pytest.approx(opens, abs=1.0) == VENT_TEMPERATURE
 
 
 def test_fields_of_unlike_shapes_are_refused():

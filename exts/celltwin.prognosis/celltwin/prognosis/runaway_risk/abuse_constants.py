@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from celltwin.core import PackSpec
+from celltwin.core import GAS_CONSTANT, PackSpec
 
 if TYPE_CHECKING:
     from celltwin.physics.engine import AbuseModel
 
 __all__ = ["VENT_TEMPERATURE", "AbuseConstants", "abuse_constants_of"]
 
-GAS_CONSTANT = 8.314462618  # [J/(mol.K)]
-# At which the engine's vent opens by the solvent's vapour alone: 2 MPa of dimethyl carbonate [K].
+# Past it a cell counts as lost: within a kelvin of where the engine's vent opens by the solvent's vapour alone [K].
 VENT_TEMPERATURE = 498.9
 SLOW_OVER_OHMIC = (
     1.8  # resistance within minutes, diffusion included, over the ohmic one: engine's cells, 3C at 20 % charge

@@ -29,7 +29,7 @@ from tools.bench.risk_picture import draw_risk
 
 __all__ = ["run"]
 
-QUICK_RUNS = 12
+QUICK_RUNS, FIELD_RUNS = 12, 24
 PERIOD = 10.0  # [s]
 
 
@@ -97,9 +97,10 @@ def run(work: Path, *, quick: bool = False, plots: Path | None = None) -> Figure
         figures.add(f"{name}: rings on shorts that do not run away", 100.0 * alarm.fault_alarms, "%")
     figures.add("thermometer: its limit", evaluation.thermometer.threshold - 273.15, "°C")
     if not quick:
-        field = replay(list(training["test_runs"]), model.priors, "with field priors")
+        field = replay(list(training["test_runs"])[:FIELD_RUNS], model.priors, "test runs with field priors")
         with_field = evaluate_runs(field, rates, draws=2)
         lead = with_field.alarm.lead[np.isfinite(with_field.alarm.lead)] / 60.0
+        figures.add("field priors: runs, the first of the test runs", len(field), "runs")
         figures.add("field priors: runaways with an alarm before", 100.0 * with_field.alarm.caught, "%")
         if lead.size:
             figures.add("field priors: lead time, median", float(np.median(lead)), "min")

@@ -158,9 +158,10 @@ class RunawayRiskPredictor:
         refusal = self._refusal(stored)
         if refusal is not None:
             return self._absent(stored.provenance, refusal)
-        with self._lock:
+        with self._lock:  # held for a look only: the twin's loop must not wait for the networks
             source.observe(state)
-            assessment = self._assess(state.time)
+            evidence = source.newest
+        assessment = self._assess(evidence, state.time)
         if assessment is None:
             return self._absent(stored.provenance, "no temperature of a cell has been seen")
         return self._readings(assessment)
@@ -173,18 +174,18 @@ class RunawayRiskPredictor:
         ModelError
             If no model has been loaded.
         """
-        self._require()
+        _, source, _ = self._require()
         with self._lock:
-            return self._assess(None)
+            evidence = source.newest
+        return self._assess(evidence, None)
 
     def explain(self, assessment: RiskAssessment, cell: int) -> str:
         """Return why a cell is at risk, in words."""
         _, source, _ = self._require()
         return describe_cell(cell, self._spec, assessment.evidence, assessment.risk, source)
 
-    def _assess(self, now: float | None) -> RiskAssessment | None:
+    def _assess(self, evidence: CellEvidence | None, now: float | None) -> RiskAssessment | None:
         _, source, model = self._require()
-        evidence = source.newest
         if evidence is None or not np.isfinite(evidence.temperature).any():
             return None
         risk = model.assess(evidence, source, self._spec.parallel, self._spec.n_modules)

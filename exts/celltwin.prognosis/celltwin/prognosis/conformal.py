@@ -10,7 +10,7 @@ from celltwin.core import Array
 __all__ = ["cell_quantile"]
 
 
-def cell_quantile(scores: Array, cells: NDArray[np.str_], level: float) -> float:
+def cell_quantile(scores: Array, cells: NDArray[np.str_], level: float, *, unseen: float = 1.0) -> float:
     """Return the score that a share of the cycles of a new cell stays below.
 
     Every cell weighs the same however long it lived, and the unseen cell counts as one more with scores above
@@ -24,6 +24,9 @@ def cell_quantile(scores: Array, cells: NDArray[np.str_], level: float) -> float
         Cell of each.
     level : float
         Share wanted, in (0, 1).
+    unseen : float
+        How many cells the unseen one counts as. With 1 the level is guaranteed to be reached; with 0 it is what
+        is expected, neither more nor less.
 
     Returns
     -------
@@ -36,7 +39,7 @@ def cell_quantile(scores: Array, cells: NDArray[np.str_], level: float) -> float
        Journal of the American Statistical Association 118 (2023).
     """
     names, index, counts = np.unique(cells, return_inverse=True, return_counts=True)
-    weights = 1.0 / (counts[index] * (names.size + 1.0))
+    weights = 1.0 / (counts[index] * (names.size + unseen))
     order = np.argsort(scores, kind="stable")
     reached = np.cumsum(weights[order]) >= level - 1e-12
     return float(scores[order][np.argmax(reached)]) if reached.any() else float("inf")

@@ -1,0 +1,240 @@
+"""How sure a prediction of health is: an interval, a score, and whether it should be trusted at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from celltwin.core import Array, CelltwinError
+
+from ..past_windows import PastWindows
+from ..scaling import InputScaling, Territory
+from .dagmm_training import dagmm_energy
+from .error_scale import ErrorScale
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = [
+    "DOUBT",
+    "SIGNALS",
+    "Evidence",
+    "Surroundings",
+    "TrustAssessment",
+    "TrustCalibration",
+    "TrustModel",
+    "scaled_rows",
+]
+
+# What the score is made of, and which of it may only raise doubt.
+SIGNALS = ("spread", "energy", "distance", "health", "unseen", "missing")
+DOUBT = np.array([True, True, True, False, True, True])
+LARGEST_ROW = 30.0  # spreads: farther away is as far as it gets
+HEALTH_CENTRE = 0.9  # [SOH]
+ENERGY_UNIT = 10.0  # energies are compressed past this
+SMALLEST_SPREAD = 1e-4  # [SOH]
+FEWEST_CYCLES = 3  # of a cell, before its predictions are trusted
+EXTRAPOLATION = 0.02  # [SOH] past the labels of the training cells
+LOWEST, HIGHEST = 0.0, 1.2  # [SOH] an interval never leaves this range
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Evidence:
+    """What is known of windows beside the prediction.
+
+    Attributes
+    ----------
+    energy, distance : ndarray of shape (n,)
+        Energy of the mixture; Mahalanobis distance to the nearest protocol.
+    signals : ndarray of shape (n, 6)
+        Columns as :data:`SIGNALS`.
+    """
+
+    energy: Array
+    distance: Array
+    signals: Array
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrustAssessment:
+    """Predictions with what they are worth.
+
+    Attributes
+    ----------
+    soh : ndarray of shape (n,)
+        Prediction [-]; NaN where it is refused.
+    low, high : ndarray of shape (n,)
+        Ends of the 90 % interval [-]; NaN where the prediction is refused.
+    standard_uncertainty : ndarray of shape (n,)
+        Half width of the 68.27 % interval [-].
+    score : ndarray of shape (n,)
+        Size of error to expect [-]: the combined score; the larger, the less sure.
+    energy, distance : ndarray of shape (n,)
+        Parts of it.
+    flagged : ndarray of bool, shape (n,)
+        Out of distribution, or not to be trusted for another reason.
+    reasons : dict of str to ndarray of bool, shape (n,)
+        Why.
+    """
+
+    soh: Array
+    low: Array
+    high: Array
+    standard_uncertainty: Array
+    score: Array
+    energy: Array
+    distance: Array
+    flagged: NDArray[np.bool_]
+    reasons: dict[str, NDArray[np.bool_]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Surroundings:
+    """What is learnt of the inputs alone, from training cells.
+
+    Attributes
+    ----------
+    scaling : InputScaling
+        Of the features.
+    network : torch.nn.Module
+        The mixture; see :func:`train_dagmm`.
+    territory : Territory
+        Where the averages of training windows lie.
+    """
+
+    scaling: InputScaling
+    network: torch.nn.Module
+    territory: Territory
+
+    def evidence(self, windows: PastWindows, soh: Array, spread: Array) -> Evidence:
+        """Return the evidence of windows, given prediction and spread of each, both of shape (n,)."""
+        newest, average = scaled_rows(windows, self.scaling)
+        energy = 0.5 * (dagmm_energy(self.network, newest) + dagmm_energy(self.network, average))
+        distance = self.territory.distance(average)
+        signals = np.stack(
+            [
+                np.log(spread + SMALLEST_SPREAD),
+                np.arcsinh(energy / ENERGY_UNIT),
+                np.log1p(distance),
+                HEALTH_CENTRE - soh,
+                1.0 - windows.seen.mean(axis=1),
+                1.0 - np.isfinite(windows.features).mean(axis=(1, 2)),
+            ],
+            axis=1,
+        )
+        return Evidence(energy=energy, distance=distance, signals=signals)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrustCalibration:
+    """What is learnt from errors on cells that were held out.
+
+    Attributes
+    ----------
+    error_scale : ErrorScale
+        From signals to the size of error.
+    standard_quantile, wide_quantile : float
+        Conformal quantiles of error over scale at 68.27 % and 90 %.
+    energy_threshold, distance_threshold : float
+        What the cycles of an unseen cell rarely exceed.
+    lowest, highest : float
+        Range of SOH among training labels [-].
+    """
+
+    error_scale: ErrorScale
+    standard_quantile: float
+    wide_quantile: float
+    energy_threshold: float
+    distance_threshold: float
+    lowest: float
+    highest: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrustModel:
+    """Everything learnt about trust, from training cells only.
+
+    Attributes
+    ----------
+    surroundings : Surroundings
+        Of the inputs.
+    calibration : TrustCalibration
+        Of the errors.
+    """
+
+    surroundings: Surroundings
+    calibration: TrustCalibration
+
+    def assess(self, windows: PastWindows, soh: Array, spread: Array) -> TrustAssessment:
+        """Return what predictions are worth.
+
+        Parameters
+        ----------
+        windows : PastWindows
+            Windows, those of one cell in order of its cycles.
+        soh, spread : ndarray of shape (n,)
+            Prediction and spread of the model [-].
+
+        Raises
+        ------
+        CelltwinError
+            If shapes do not agree, or the windows hold other features than those of training.
+        """
+        n, _, n_inputs = windows.features.shape
+        if soh.shape != (n,) or spread.shape != (n,) or n_inputs != self.surroundings.scaling.mean.size:
+            raise CelltwinError(
+                f"{n} windows of {n_inputs} features, predictions {soh.shape} and spreads {spread.shape} do not agree "
+                f"with each other or with the {self.surroundings.scaling.mean.size} features of training",
+                where="trust in predictions",
+                remedy="Give windows of the features that the model was trained on, and one prediction for each",
+            )
+        present = np.isfinite(windows.features[:, -1])
+        possible = np.isfinite(soh) & np.isfinite(spread) & present.any(axis=1)
+        known = np.where(possible, soh, HEALTH_CENTRE)
+        calibration = self.calibration
+        evidence = self.surroundings.evidence(windows, known, np.where(possible, spread, 1.0))
+        score = np.where(possible, calibration.error_scale.of(evidence.signals), np.nan)
+        half = calibration.wide_quantile * score
+        reasons = {
+            "unlike the training data (energy)": ~(evidence.energy <= calibration.energy_threshold),
+            "unlike the training data (distance)": ~(evidence.distance <= calibration.distance_threshold),
+            "features missing or infinite": ~present.all(axis=1),
+            "no feature known": ~present.any(axis=1),
+            "no prediction": ~(np.isfinite(soh) & np.isfinite(spread)),
+            "health outside the training data": possible
+            & ((known < calibration.lowest - EXTRAPOLATION) | (known > calibration.highest + EXTRAPOLATION)),
+            f"fewer than {FEWEST_CYCLES} cycles seen": windows.seen.sum(axis=1)
+            < min(FEWEST_CYCLES, windows.seen.shape[1]),
+            "health rises": _rises(np.where(possible, soh, np.nan), half, windows.cell),
+        }
+        return TrustAssessment(
+            soh=np.where(possible, soh, np.nan),
+            low=np.where(possible, np.clip(soh - half, LOWEST, HIGHEST), np.nan),
+            high=np.where(possible, np.clip(soh + half, LOWEST, HIGHEST), np.nan),
+            standard_uncertainty=calibration.standard_quantile * score,
+            score=score,
+            energy=evidence.energy,
+            distance=evidence.distance,
+            flagged=np.logical_or.reduce(list(reasons.values())),
+            reasons=reasons,
+        )
+
+
+def scaled_rows(windows: PastWindows, scaling: InputScaling) -> tuple[Array, Array]:
+    """Return the newest cycle and the average of those seen, scaled, each of shape (n, n_inputs)."""
+    values = np.clip(scaling.apply(windows.features), -LARGEST_ROW, LARGEST_ROW)
+    weights = windows.seen[:, :, np.newaxis]
+    return values[:, -1], (values * weights).sum(axis=1) / weights.sum(axis=1)
+
+
+def _rises(soh: Array, half: Array, cells: NDArray[np.str_]) -> NDArray[np.bool_]:
+    """Return where a prediction lies above the lowest before it of the same cell by more than its half width."""
+    rises = np.zeros(soh.size, dtype=bool)
+    for name in np.unique(cells):
+        rows = np.flatnonzero(cells == name)
+        lowest = np.fmin.accumulate(soh[rows])
+        rises[rows] = soh[rows] - lowest > half[rows]
+    return rises

@@ -1,0 +1,361 @@
+"""Trust in predictions: the mixture trains, intervals hold, doubt widens them, the exported module is what was made."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from celltwin.core import CelltwinError, SettingsError
+from celltwin.prognosis import FEATURE_NAMES, CellCycles, cell_quantile, window_cycles
+from celltwin.prognosis.trust import (
+    DagmmSettings,
+    TrustModel,
+    TrustSettings,
+    add_noise,
+    calibrate_trust,
+    dagmm_energy,
+    export_trust,
+    fit_bagged_model,
+    hide_features,
+    hold_out,
+    learn_surroundings,
+    train_dagmm,
+    untrained_dagmm,
+)
+from celltwin.prognosis.trust.cell_bags import choose_windows
+from celltwin.prognosis.trust.error_scale import cell_weights, fit_error_scale
+from celltwin.prognosis.trust.trust_export import trust_inputs
+
+# physicsnemo and the libraries it loads warn of each other while they are imported.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+SETTINGS = DagmmSettings(code=3, width=16, components=3, epochs=16, warm_up=5, batch=64, learning_rate=1e-2)
+N_FEATURES = len(FEATURE_NAMES)
+
+
+def make_cells(count=10, cycles=40, seed=0):
+    """Cells whose features lie near a curve that health moves along, each at an offset of its own."""
+    random = np.random.default_rng(seed)
+    directions = np.random.default_rng(99).normal(size=(3, N_FEATURES))
+    made = []
+    for number in range(count):
+        soh = np.linspace(1.0, 0.82, cycles) + 0.002 * random.normal()
+        ageing = 10.0 * (0.91 - soh)
+        own = 0.2 * random.normal()
+        hidden = np.stack([ageing, np.sin(2.0 * ageing), np.full(cycles, own)], axis=1)
+        features = hidden @ directions + 0.02 * random.normal(size=(cycles, N_FEATURES))
+        made.append(
+            CellCycles(
+                name=f"A_battery-{number}" if number % 2 else f"B_battery-{number}",
+                protocol="A" if number % 2 else "B",
+                number=str(number),
+                features=features,
+                soh=soh + 0.05 * own * (1.0 - soh) / 0.18,
+            )
+        )
+    return tuple(made)
+
+
+class NearestLabel:
+    """A fitted model that knows health from the first hidden direction, found by least squares."""
+
+    def __init__(self, windows, seed):
+        rows = windows.features[:, -1]
+        self._weights = np.linalg.lstsq(np.c_[rows, np.ones(len(rows))], windows.soh, rcond=None)[0]
+        self._shift = 1e-3 * np.random.default_rng(seed).normal()
+
+    def predict(self, windows):
+        rows = np.where(np.isfinite(windows.features[:, -1]), windows.features[:, -1], 0.0)
+        return (np.c_[rows, np.ones(len(rows))] @ self._weights + self._shift)[np.newaxis]
+
+
+class LeastSquares:
+    """The kind of it."""
+
+    def fit(self, windows, *, seed, checkpoints=None, on_step=None):
+        return NearestLabel(windows, seed)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A trust model of ten cells, and windows of cells that it has not seen."""
+    cells = make_cells()
+    settings = TrustSettings(dagmm=SETTINGS, every=1, perturbed_every=4)
+    parts = []
+    for fold in range(3):
+        seen = window_cycles(tuple(cell for number, cell in enumerate(cells) if number % 3 != fold))
+        rest = window_cycles(tuple(cell for number, cell in enumerate(cells) if number % 3 == fold))
+        predictor = fit_bagged_model(seen, LeastSquares(), seed=1, bags=3)
+        surroundings = learn_surroundings(seen, settings, seed=(1, fold))
+        parts.append(hold_out(rest, predictor, surroundings, settings, fold=fold, seed=1))
+    held = type(parts[0]).join(parts)
+    everyone = window_cycles(cells)
+    surroundings = learn_surroundings(everyone, settings, seed=(1, 9))
+    model = TrustModel(surroundings=surroundings, calibration=calibrate_trust(held, settings))
+    predictor = fit_bagged_model(everyone, LeastSquares(), seed=1, bags=3)
+    unseen = window_cycles(make_cells(6, seed=5))
+    return SimpleNamespace(held=held, settings=settings, model=model, predictor=predictor, unseen=unseen)
+
+
+def assess(trained, windows):
+    return trained.model.assess(windows, *trained.predictor.predict(windows))
+
+
+def rows(count=400, seed=0, noise=0.02):
+    """Rows near a bent surface of two dimensions, each input of about unit spread."""
+    random = np.random.default_rng(seed)
+    place = random.uniform(-1.0, 1.0, (count, 2))
+    bent = np.c_[place, np.sin(3.0 * place), place[:, :1] * place[:, 1:], place**2]
+    mixed = bent @ np.random.default_rng(7).normal(size=(bent.shape[1], 10))
+    return mixed / 1.5 + noise * random.normal(size=mixed.shape)
+
+
+def area(inside, outside):
+    return np.mean(inside[:, np.newaxis] < outside)
+
+
+@pytest.fixture(scope="module")
+def mixtures():
+    """A trained and an untrained mixture of the same rows, and what training reported."""
+    reports = []
+    settings = replace(SETTINGS, epochs=100, warm_up=40)
+    network = train_dagmm(rows(), settings, seed=(3,), on_epoch=lambda *values: reports.append(values))
+    return SimpleNamespace(
+        trained=network, untrained=untrained_dagmm(rows(), settings, seed=(3,)), reports=reports, settings=settings
+    )
+
+
+def test_a_trained_mixture_tells_noise_from_none_where_the_untrained_one_cannot(mixtures):
+    held = rows(seed=1)
+    noisy = held + 0.3 * np.random.default_rng(2).normal(size=held.shape)
+
+    found = {
+        name: area(dagmm_energy(network, held), dagmm_energy(network, noisy))
+        for name, network in (("trained", mixtures.trained), ("untrained", mixtures.untrained))
+    }
+
+    assert found["trained"] > 0.8
+    assert found["trained"] > found["untrained"] + 0.1
+
+
+def test_the_mixture_learns_after_the_autoencoder_and_no_component_dies(mixtures):
+    lost, energy = np.array([report[1] for report in mixtures.reports]), [report[2] for report in mixtures.reports]
+
+    assert np.isnan(energy[: mixtures.settings.warm_up]).all()
+    assert np.isfinite(energy[mixtures.settings.warm_up :]).all()
+    assert lost[-1] < 0.3 * lost[0]
+    assert np.exp(mixtures.trained.log_weight.numpy()).min() > 0.05
+
+
+def test_energy_is_that_of_the_mixture_by_a_library(mixtures):
+    import torch
+    from scipy.special import logsumexp
+    from scipy.stats import multivariate_normal
+
+    with torch.no_grad():
+        _, z = mixtures.trained.compress(torch.as_tensor(rows(20, seed=4), dtype=torch.float32))
+        found = dagmm_energy(mixtures.trained, rows(20, seed=4))
+    weights, means = mixtures.trained.log_weight.numpy(), mixtures.trained.mean.numpy()
+    covariances = [np.linalg.inv(factor.T @ factor) for factor in mixtures.trained.whitening.numpy()]
+    parts = [
+        weight + multivariate_normal(mean, covariance).logpdf(z.numpy())
+        for weight, mean, covariance in zip(weights, means, covariances, strict=True)
+    ]
+
+    np.testing.assert_allclose(found, -logsumexp(parts, axis=0), rtol=1e-6)
+    assert found.dtype == np.float64
+
+
+def test_an_input_that_never_changes_does_not_break_the_covariances():
+    flat = np.zeros((200, 10))
+
+    network = train_dagmm(flat, replace(SETTINGS, epochs=12), seed=(1,))
+
+    assert np.isfinite(dagmm_energy(network, flat)).all()
+
+
+def test_the_same_seed_gives_the_same_mixture_and_another_seed_another():
+    settings = replace(SETTINGS, epochs=8, warm_up=3)
+    first, again, other = (dagmm_energy(train_dagmm(rows(), settings, seed=(n,)), rows(seed=1)) for n in (1, 1, 2))
+
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 1e-3
+
+
+def test_a_training_that_was_interrupted_ends_as_if_it_had_not_been(tmp_path):
+    settings = replace(SETTINGS, epochs=12, warm_up=4)
+
+    def stop(epoch, *_):
+        if epoch == 11:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_dagmm(rows(), settings, seed=(1,), checkpoints=tmp_path / "kept", on_epoch=stop)
+    epochs = []
+    resumed = train_dagmm(
+        rows(), settings, seed=(1,), checkpoints=tmp_path / "kept", on_epoch=lambda epoch, *_: epochs.append(epoch)
+    )
+
+    assert epochs == [11, 12]
+    straight = train_dagmm(rows(), settings, seed=(1,))
+    np.testing.assert_array_equal(dagmm_energy(resumed, rows(seed=1)), dagmm_energy(straight, rows(seed=1)))
+
+
+def test_a_saved_mixture_is_built_again_by_physicsnemo(mixtures, tmp_path):
+    from physicsnemo.core import Module
+
+    mixtures.trained.save(str(tmp_path / "mixture.mdlus"))
+    loaded = Module.from_checkpoint(str(tmp_path / "mixture.mdlus")).eval()
+
+    np.testing.assert_array_equal(dagmm_energy(loaded, rows(seed=1)), dagmm_energy(mixtures.trained, rows(seed=1)))
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"), [(np.full((400, 10), np.nan), "not finite"), (np.ones((9, 10)), "too few")]
+)
+def test_a_mixture_refuses_what_it_cannot_learn_from(bad, message):
+    with pytest.raises(CelltwinError, match=message):
+        train_dagmm(bad, SETTINGS, seed=(1,))
+
+
+def test_the_scale_of_errors_is_found_and_doubt_never_lowers_it():
+    random = np.random.default_rng(1)
+    signals = random.normal(size=(4000, 2))
+    error = np.exp(-4.0 + 0.7 * signals[:, 0] - 0.5 * signals[:, 1]) * random.exponential(size=4000)
+
+    found = fit_error_scale(signals, error, np.full(4000, 1 / 4000), doubt=np.array([True, True]), ridge=0.0)
+
+    np.testing.assert_allclose(found.weights, [0.7, 0.0], atol=0.08)
+    assert np.all(np.diff(found.of(np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 9.0]]))) > 0.0)
+
+
+def test_each_cell_weighs_the_same_and_the_unseen_one_counts_as_told():
+    cells = np.repeat(["a", "b", "c"], [1, 10, 100])
+    scores = np.repeat([3.0, 2.0, 1.0], [1, 10, 100])
+
+    np.testing.assert_allclose([cell_weights(cells)[cells == name].sum() for name in "abc"], 1.0 / 3.0)
+    assert cell_quantile(scores, cells, 0.6, unseen=0.0) == 2.0
+    assert cell_quantile(scores, cells, 0.6) == 3.0
+    assert np.isinf(cell_quantile(scores, cells, 0.9))
+
+
+def test_intervals_hold_on_cells_that_were_not_seen(trained):
+    found = assess(trained, trained.unseen)
+
+    inside = (trained.unseen.soh >= found.low) & (trained.unseen.soh <= found.high)
+
+    assert 0.8 < inside.mean() <= 1.0
+    assert np.mean(found.high - found.low) < 0.1
+    assert found.flagged.mean() < 0.3
+    assert np.all(found.standard_uncertainty < 0.5 * (found.high - found.low) + 1e-12)
+
+
+def test_growing_noise_widens_intervals_and_raises_flags(trained):
+    scaling = trained.model.surroundings.scaling
+    found = [assess(trained, add_noise(trained.unseen, scaling, level, seed=1)) for level in (0.1, 0.5, 2.0)]
+
+    assert np.all(np.diff([each.score.mean() for each in found]) > 0.0)
+    assert found[-1].flagged.mean() > 0.95
+
+
+def test_missing_and_infinite_features_widen_the_interval_and_are_named(trained):
+    clean = assess(trained, trained.unseen)
+    for value in (np.nan, np.inf, -np.inf):
+        features = np.array(trained.unseen.features)
+        features[:, :, 3] = value
+        found = assess(trained, replace(trained.unseen, features=features))
+        assert found.flagged.all()
+        assert found.reasons["features missing or infinite"].all()
+        assert found.score.mean() > clean.score.mean()
+    hidden = assess(trained, hide_features(trained.unseen, 0.5, seed=1))
+    assert hidden.score.mean() > clean.score.mean()
+
+
+def test_a_cycle_of_which_nothing_is_known_gets_no_number(trained):
+    features = np.array(trained.unseen.features)
+    features[0, -1] = np.nan
+    found = assess(trained, replace(trained.unseen, features=features))
+
+    assert np.isnan([found.soh[0], found.low[0], found.high[0], found.score[0]]).all()
+    assert found.reasons["no feature known"][0]
+    assert np.isfinite(found.soh[1:]).all()
+
+
+def test_a_prediction_that_is_not_a_number_is_refused(trained):
+    soh, spread = trained.predictor.predict(trained.unseen)
+    found = trained.model.assess(trained.unseen, np.where(np.arange(soh.size) == 2, np.inf, soh), spread)
+
+    assert np.isnan(found.soh[2])
+    assert found.flagged[2]
+    assert found.reasons["no prediction"][2]
+
+
+def test_cells_of_three_cycles_get_wide_intervals_and_those_of_two_a_flag(trained):
+    young = window_cycles(tuple(replace(c, features=c.features[:3], soh=c.soh[:3]) for c in make_cells(3, seed=8)))
+
+    found = assess(trained, young)
+
+    np.testing.assert_array_equal(found.reasons["fewer than 3 cycles seen"], np.tile([True, True, False], 3))
+    assert np.isfinite(found.low).all()
+
+
+def test_health_that_rises_by_more_than_the_interval_is_flagged(trained):
+    cell = make_cells(1, seed=6)[0]
+    rising = window_cycles((replace(cell, features=cell.features[::-1].copy(), soh=cell.soh[::-1].copy()),))
+
+    found = assess(trained, rising)
+
+    assert found.reasons["health rises"][-10:].all()
+    assert not assess(trained, window_cycles((cell,))).reasons["health rises"].any()
+
+
+def test_another_chemistry_is_flagged_and_its_intervals_are_wide(trained):
+    shifted = np.array(trained.unseen.features) * 0.8 + 7.0
+
+    found = assess(trained, replace(trained.unseen, features=shifted))
+
+    assert found.flagged.all()
+    assert np.median(found.score) > 3.0 * np.median(assess(trained, trained.unseen).score)
+
+
+def test_windows_of_other_features_are_refused(trained):
+    soh, spread = trained.predictor.predict(trained.unseen)
+    fewer = replace(trained.unseen, features=trained.unseen.features[:, :, :5])
+
+    with pytest.raises(CelltwinError, match="16 features"):
+        trained.model.assess(fewer, soh, spread)
+
+
+def test_calibration_needs_two_folds_and_spread_needs_cells(trained):
+    with pytest.raises(SettingsError, match="one fold"):
+        calibrate_trust(trained.held.choose(trained.held.fold == 0), trained.settings)
+    with pytest.raises(SettingsError, match="no spread"):
+        fit_bagged_model(window_cycles(make_cells(3)), LeastSquares(), seed=1)
+
+
+def test_what_is_exported_says_the_same_with_onnxruntime_and_numpy_alone(trained):
+    import onnxruntime
+
+    some = choose_windows(trained.unseen, np.arange(0, trained.unseen.soh.size, 7))
+    features = np.array(some.features)
+    features[3, -1, 2] = np.inf
+    features[5] += 9.0
+    some = replace(some, features=features)
+    soh, spread = trained.predictor.predict(some)
+    expected = trained.model.assess(some, soh, spread)
+
+    content = export_trust(trained.model, some, soh, spread)
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    energy, distance, score, half, flagged = session.run(None, trust_inputs(some, soh, spread))
+
+    np.testing.assert_allclose(energy, expected.energy, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(distance, expected.distance, rtol=1e-9)
+    np.testing.assert_allclose(score, expected.score, rtol=1e-4)
+    np.testing.assert_allclose(half, trained.model.calibration.wide_quantile * expected.score, rtol=1e-4)
+    np.testing.assert_array_equal(flagged, expected.flagged & ~only_rising(expected))
+
+
+def only_rising(found):
+    others = [mask for name, mask in found.reasons.items() if name != "health rises"]
+    return found.reasons["health rises"] & ~np.logical_or.reduce(others)

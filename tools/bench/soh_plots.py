@@ -62,7 +62,7 @@ def plot_protocols(path: Path, predictions: ProtocolPredictions, training: Proto
     for axis in axes[:, 0]:
         axis.set_ylabel("SOH (capacity over 2.0 A.h) [%]")
     figure.suptitle(
-        "XJTU cells that nothing was fitted to: measured (points), predicted from charge curves (line), "
+        f"XJTU cells that nothing was fitted to: measured (points), predicted ({predictions.kind['kind']}, line), "
         f"90 % band from training cells (±{half:.1f} points; it holds {100.0 * inside:.0f} % of these cycles)",
         fontsize=11,
     )

@@ -180,7 +180,8 @@ def _show(
             lines.append((f"{_name(history)}, cells left out", run.cross_validation))
             continue
         lines += [(f"{_name(history)}, seed {seed}", value) for seed, value in run.figures.items()]
-        lines.append((f"{_name(history)}, seeds together", run.together))
+        if len(run.figures) > 1:
+            lines.append((f"{_name(history)}, seeds together", run.together))
     simple = (
         {}
         if cross_validated

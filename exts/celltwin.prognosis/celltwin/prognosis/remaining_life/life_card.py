@@ -84,8 +84,8 @@ cells that a member has not seen (conformal, every cell weighs the same).
 
 ## Figures on the test cells
 
-{some.cells} of {some.cells + some.censored_cells} test cells reach the end of life; {some.censored_cells} do not and
-are in no error. Error: mean over every cycle before the end of life of every such cell, from the first cycle on.
+{some.cells} of {some.cells + some.censored_cells} test cells reach the end of life; {some.censored_cells} not, in
+no error. Error: mean over every cycle before the end of life of every such cell, from the first cycle on.
 
 | Variant | MAE [cycles] (90 % over cells) | all seeds | mean of cells | in 90 % interval | its width | flagged |
 |---|---|---|---|---|---|---|
@@ -96,7 +96,7 @@ are in no error. Error: mean over every cycle before the end of life of every su
 * Trained on one cell type at room temperature. Where the protocol is not one of the training cells', pass an unknown
   name: the interval is then twice as wide, and the answer is flagged.
 * From R3 on, capacities of the data set are interpolated between capacity tests, so that a "measured SOH" there knows
-  a little of the next test. `docs/prognosis.md` says what a delay of one test costs.
+  a little of the next test. `./repo.sh bench rul` also gives the error with SOH that comes ten cycles late.
 * No answer is given beyond the lowest level; what was not seen to happen is not extrapolated.
 
 ## Format

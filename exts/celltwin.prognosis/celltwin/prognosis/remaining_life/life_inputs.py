@@ -126,9 +126,11 @@ def describe_cells(cells: tuple[CellCycles, ...], *, history: bool, every: int =
         chosen = np.arange(0, cell.soh.size, every)
         number = chosen + 1.0
         features = _windows(cell.features, chosen)
-        soh = cell.soh[np.maximum(np.arange(cell.soh.size) - delay, 0)]
-        past = (_windows(soh[:, np.newaxis], chosen)[:, :, 0], _extremes(soh)[chosen]) if history else ()
-        values.append(describe_past(features, _beginning(cell.features)[chosen], number, *past))
+        beginning = _beginning(cell.features)[chosen]
+        soh: Array = cell.soh[np.maximum(np.arange(cell.soh.size) - delay, 0)]
+        past = _windows(soh[:, np.newaxis], chosen)[:, :, 0] if history else None
+        extremes = _extremes(soh)[chosen] if history else None
+        values.append(describe_past(features, beginning, number, past, extremes))
         cycles.append(number)
         names.append(np.full(chosen.size, cell.name))
         duties.append(np.full(chosen.size, cell.protocol))
@@ -143,7 +145,8 @@ def describe_cells(cells: tuple[CellCycles, ...], *, history: bool, every: int =
 
 def _windows(values: Array, chosen: NDArray[np.intp]) -> Array:
     padded = np.concatenate([np.full((PAST - 1, values.shape[1]), np.nan), values])
-    return np.moveaxis(sliding_window_view(padded, PAST, axis=0), -1, 1)[chosen]
+    windows: Array = np.moveaxis(sliding_window_view(padded, PAST, axis=0), -1, 1)[chosen]
+    return windows
 
 
 def _beginning(values: Array) -> Array:

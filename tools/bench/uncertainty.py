@@ -26,6 +26,7 @@ from tools.bench.uncertainty_figures import (
     cross_intervals,
     rank_correlation,
     score_noise,
+    score_noise_crossed,
     split_intervals,
 )
 from tools.bench.uncertainty_runs import Part, Plan, other_chemistry, run_cross_validation, run_honest
@@ -114,7 +115,7 @@ def _add_intervals(figures: Figures, name: str, seeds: list[Intervals], *, targe
 
 def _add_noise(figures: Figures, honest: Sequence[tuple[Part, Part]], settings: TrustSettings) -> None:
     tables = [score_noise(*pair, settings) for pair in honest]
-    held_out = [score_noise(training, training, settings) for training, _ in honest]
+    held_out = [score_noise_crossed(training, settings) for training, _ in honest]
     for title, some, bounded in (("test cells", tables, True), ("training cells, held out", held_out, False)):
         found = {name: np.mean([rank_correlation(one[name], one["error"]) for one in some]) for name in SCORES}
         for name in SCORES:
@@ -123,8 +124,8 @@ def _add_noise(figures: Figures, honest: Sequence[tuple[Part, Part]], settings: 
         gain = found["DAGMM, trained"] - found["DAGMM, untrained"]
         bound = 0.1 if bounded else None
         figures.add(f"Spearman, {title}: trained less untrained", gain, "1", bound, at_least=True)
-        level = np.mean([rank_correlation(one["level"], one["error"]) for one in some])
-        figures.add(f"Spearman, {title}: if the strength of the noise were known", level, "1")
+        known = [rank_correlation(one["level"], one["error"]) for one in some]
+        figures.add(f"Spearman, {title}: if the strength of the noise were known", float(np.mean(known)), "1")
     for most in settings.noise_levels[1:-1]:
         for name in SCORES:
             found_to = [_up_to(one, most, name) for one in tables]
@@ -164,7 +165,7 @@ def _compare(console: object, selection: list[Part]) -> None:
     for signals in TRIED:
         settings = replace(TrustSettings(), signals=signals)
         found = [cross_intervals(part, settings) for part in selection]
-        noise = [score_noise(part, part, settings) for part in selection]
+        noise = [score_noise_crossed(part, settings) for part in selection]
         rank = np.mean([rank_correlation(one["combined"], one["error"]) for one in noise]) if signals else np.nan
         width = np.mean([one.width() for one in found])
         table.add_row(", ".join(signals) or "none", f"{bootstrap_gap(found)[0]:.3f}", f"{width:.2f}", f"{rank:.3f}")

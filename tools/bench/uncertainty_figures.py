@@ -124,8 +124,19 @@ def bootstrap_gap(seeds: list[Intervals], *, seed: int = 0) -> tuple[float, floa
 
 def score_noise(training: Part, test: Part, settings: TrustSettings) -> dict[str, Array]:
     """Return, for the rows that count under noise, level, error and every score, by name."""
-    rows = test.sampled
-    calibration = calibrate_trust(training.held, settings)
+    return _noise_table(test, test.sampled, calibrate_trust(training.held, settings))
+
+
+def score_noise_crossed(part: Part, settings: TrustSettings) -> dict[str, Array]:
+    """Return the same of cells held out, each scored by a calibration on the errors of all other folds."""
+    tables = []
+    for fold in np.unique(part.held.fold):
+        calibration = calibrate_trust(part.held.choose(part.held.fold != fold), settings)
+        tables.append(_noise_table(part, part.sampled & (part.held.fold == fold), calibration))
+    return {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+
+
+def _noise_table(test: Part, rows: NDArray[np.bool_], calibration: TrustCalibration) -> dict[str, Array]:
     held = test.held
     return {
         "level": held.level[rows],

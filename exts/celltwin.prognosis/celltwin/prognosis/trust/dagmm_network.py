@@ -68,7 +68,8 @@ def whiten(covariance: torch.Tensor) -> torch.Tensor:
 
     factor = torch.linalg.cholesky(covariance)
     identity = torch.eye(factor.shape[1], dtype=factor.dtype).expand_as(factor)
-    return torch.linalg.solve_triangular(factor, identity, upper=False)
+    whitening: torch.Tensor = torch.linalg.solve_triangular(factor, identity, upper=False)
+    return whitening
 
 
 def __getattr__(name: str) -> Any:
@@ -102,10 +103,10 @@ def _dagmm_class() -> Any:
             )
             size = code + 2
             self.normalise = torch.nn.BatchNorm1d(size, affine=False, momentum=None)
-            double = {"dtype": torch.float64}
-            self.register_buffer("log_weight", torch.full((components,), -math.log(components), **double))
-            self.register_buffer("mean", torch.zeros(components, size, **double))
-            self.register_buffer("whitening", torch.eye(size, **double).repeat(components, 1, 1))
+            double = torch.float64
+            self.register_buffer("log_weight", torch.full((components,), -math.log(components), dtype=double))
+            self.register_buffer("mean", torch.zeros(components, size, dtype=double))
+            self.register_buffer("whitening", torch.eye(size, dtype=double).repeat(components, 1, 1))
 
         def compress(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             """Return the rebuilt input (n, n_inputs) and the normalised code with its errors (n, code + 2)."""

@@ -216,7 +216,8 @@ def _train_epoch(
     ramp = min(max((epoch - settings.warm_up) / max(settings.warm_up, 1), 0.0), 1.0)
     order = torch.multinomial(share, len(x), replacement=True)
     total_lost = total_energy = 0.0
-    for chosen in order.split(settings.batch):
+    for start in range(0, len(order), settings.batch):
+        chosen = order[start : start + settings.batch]
         batch = x[chosen]
         rebuilt, z = network.compress(batch + settings.input_noise * torch.randn_like(batch))
         lost = (rebuilt - batch).square().mean()
@@ -232,7 +233,7 @@ def _train_epoch(
             )
             total_energy += float(energy.detach()) * len(chosen)
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
         schedule.step()

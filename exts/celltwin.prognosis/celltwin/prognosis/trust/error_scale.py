@@ -85,7 +85,7 @@ def fit_error_scale(
         gradient = np.append(slope.sum(), standard.T @ slope + 2.0 * ridge * values[1:])
         return float(weights @ (logarithm + ratio) + ridge * values[1:] @ values[1:]), gradient
 
-    start = np.append(np.log(max(weights @ error, SMALLEST)), np.zeros(signals.shape[1]))
+    start = np.append(np.log(max(float(weights @ error), SMALLEST)), np.zeros(signals.shape[1]))
     bounds = [(None, None), *((0.0, None) if one else (None, None) for one in doubt)]
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
     return ErrorScale(intercept=float(found[0]), centre=centre, width=width, weights=found[1:])

@@ -115,7 +115,8 @@ class HeldOut:
     @property
     def clean(self) -> NDArray[np.bool_]:
         """Which rows are clean."""
-        return self.level == CLEAN
+        clean: NDArray[np.bool_] = self.level == CLEAN
+        return clean
 
     def choose(self, rows: NDArray[np.bool_]) -> HeldOut:
         """Return some of the rows."""

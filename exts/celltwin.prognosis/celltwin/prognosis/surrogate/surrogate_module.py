@@ -38,7 +38,9 @@ N_INPUTS = 4 + sum(POLES)
 N_OUTPUTS = GATES * QUANTITIES
 OUTPUT_SCALES = (*[0.02] * NEGATIVE_CORRECTIONS, 0.005, 0.02, 0.02)  # [-], [-], [V], [V]
 GATE_SCALES = (1.0, 10.0, 30.0, 1.0)  # of rate [1/h], departures of both surfaces [-], electrolyte [1/h]
-FLOOR = 0.002  # [-]: surfaces approach 0 and 1 smoothly from here
+FLOOR = 0.02  # share of the mean from which on a surface approaches 0, or 1, smoothly; at rest it is the mean
+FASTEST, TINY = -60.0, 1e-20  # exponent of a step's decay; level at which modes come to rest
+LEAST = 1e-3  # [-] of stoichiometry: emptier means are out of every range
 GUESSED_RESISTANCE = 0.035  # [ohm] of polarisation, for the temperatures within a block only
 BLOCK = 6  # steps in which a temperature is guessed before it is computed
 
@@ -255,7 +257,8 @@ def _surrogate_class() -> Any:
                 aims.append(getattr(self, f"{side}_shares")[:, None, None] * (rate / speed))
             decays.append((-period * laws.electrolyte_rates[0] * torch.exp(laws.electrolyte_energy * warm))[None])
             aims.append(rate[None])
-            decay, aim = torch.exp(torch.cat(decays)), torch.cat(aims)
+            # Numbers too small to be normal would cost a processor a hundred times as long.
+            decay, aim = torch.exp(torch.cat(decays).clamp_min(FASTEST)), torch.cat(aims) + TINY
             course = []
             for step in range(soc.shape[0]):
                 modes = torch.lerp(aim[:, step], modes, decay[:, step])
@@ -294,9 +297,9 @@ def _surrogate_class() -> Any:
             correction = self.corrections(inputs)
             negative = laws.negative.empty + soc * (laws.negative.full - laws.negative.empty)
             positive = laws.positive.empty + soc * (laws.positive.full - laws.positive.empty)
-            negative = _above_zero(negative + inputs[3 : 3 + POLES[0]].sum(0) + correction[:-3].sum(0))
-            positive = positive + inputs[3 + POLES[0] : 3 + sum(POLES)].sum(0) + correction[-3]
-            positive = 1.0 - _above_zero(1.0 - positive)
+            negative = _above_zero(negative, inputs[3 : 3 + POLES[0]].sum(0) + correction[:-3].sum(0))
+            departure = inputs[3 + POLES[0] : 3 + sum(POLES)].sum(0) + correction[-3]
+            positive = 1.0 - _above_zero(1.0 - positive, -departure)
             apart = temperature - laws.reference_temperature
             warm = apart / (GAS_CONSTANT * laws.reference_temperature * temperature)
             thermal = (2.0 * GAS_CONSTANT / FARADAY) * temperature
@@ -384,10 +387,13 @@ def _warm(first: Any, heat: Any, decay: Any, gain: Any, ambient: Any) -> Any:
     return torch.stack(course)
 
 
-def _above_zero(value: Any) -> Any:
+def _above_zero(mean: Any, departure: Any) -> Any:
+    """Return a surface that is the mean and its departure, but for departures that would leave nothing."""
     import torch
 
-    return 0.5 * (value + torch.sqrt(value * value + 4.0 * FLOOR**2))
+    scale = FLOOR * mean.clamp_min(LEAST)
+    value = mean + departure
+    return 0.5 * (value + torch.sqrt(value * value + 4.0 * scale * scale))
 
 
 def _asinh(value: Any) -> Any:

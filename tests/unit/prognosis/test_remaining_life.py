@@ -169,10 +169,10 @@ def test_a_lower_soh_is_never_reached_earlier_and_bands_hold_each_other():
     lives = describe([[0.1, 0.3, 0.5]], [[0.2, 0.01, 0.01]])
 
     assert (np.diff(lives.arrival, axis=2) >= 0.0).all()
-    low, middle, high = lives.trajectory(np.array([25.0, 40.0, 50.0]))
-    known = np.isfinite(low[0]) & np.isfinite(high[0])
-    assert (low[0][known] <= high[0][known]).all()
-    assert middle[0][-1] == pytest.approx(0.85)
+    low, middle, high = lives.trajectory(np.array([-100.0, 25.0, 40.0, 50.0, 500.0]))
+    assert (low <= high).all()
+    assert middle[0][3] == pytest.approx(0.85)
+    assert np.isnan(middle[0][[0, 4]]).all(), "nothing is known beyond the levels"
 
 
 def test_inputs_unlike_the_training_widen_the_interval():

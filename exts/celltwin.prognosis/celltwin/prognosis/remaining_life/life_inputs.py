@@ -124,7 +124,7 @@ def describe_cells(cells: tuple[CellCycles, ...], *, history: bool, every: int =
     values, cycles, names, duties = [], [], [], []
     for cell in cells:
         chosen = np.arange(0, cell.soh.size, every)
-        number = chosen + 1.0
+        number = np.asarray(chosen + 1, dtype=np.float64)
         features = _windows(cell.features, chosen)
         beginning = _beginning(cell.features)[chosen]
         soh: Array = cell.soh[np.maximum(np.arange(cell.soh.size) - delay, 0)]

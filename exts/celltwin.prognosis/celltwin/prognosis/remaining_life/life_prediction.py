@@ -73,15 +73,17 @@ class RemainingLife:
     def trajectory(self, horizon: Array) -> Array:
         """Return SOH at some cycles from now, quantiles 5, 50 and 95 %, shape (3, n, n_horizons).
 
-        Found from the arrivals at the levels, so that bands of life and of SOH agree; NaN above the highest and
-        below the lowest level, where nothing was learnt.
+        Found from the arrivals at the levels, so that bands of life and of SOH agree. Nothing was learnt above the
+        highest and below the lowest level: there the median is NaN, and a bound that rests on an outermost level
+        says no more than that SOH is beyond it.
         """
         probability = np.array(LEVELS_OF_CALIBRATION)
         bands = np.empty((3, self.arrival.shape[1], horizon.size))
         for band, wanted in enumerate((0.05, 0.5, 0.95)):
             arrival = self.arrival[int(np.argmin(np.abs(probability - wanted)))]
+            open_end = {"left": np.nan, "right": np.nan} if band == 1 else {}
             for index, row in enumerate(arrival):
-                bands[band, index] = np.interp(horizon, row, self.levels, left=np.nan, right=np.nan)
+                bands[band, index] = np.interp(horizon, row, self.levels, **open_end)
         return bands
 
 

@@ -21,7 +21,7 @@ from .risk_priors import RiskPriors
 
 __all__ = ["replay_kept"]
 
-REVISION = 2  # of what the model does with evidence; another one makes replays anew
+REVISION = 3  # of what the model does with evidence; another one makes replays anew
 
 
 def replay_kept(

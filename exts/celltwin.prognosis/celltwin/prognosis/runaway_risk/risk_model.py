@@ -59,7 +59,8 @@ class Recalibration:
         """Return recalibrated probabilities, of shape (..., 3); 0 stays 0."""
         odds = np.log(np.clip(probability, 1e-9, 1.0 - 1e-9)) - np.log1p(-np.clip(probability, 1e-9, 1.0 - 1e-9))
         changed = 1.0 / (1.0 + np.exp(-(np.array(self.offset) + np.array(self.slope) * odds)))
-        return np.where(probability > 0.0, changed, 0.0)
+        # no line may cross another: what happens within half an hour happens within two
+        return np.maximum.accumulate(np.where(probability > 0.0, changed, 0.0), axis=-1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -164,11 +165,10 @@ class RiskModel:
         )
 
     def _run(self, inputs: Array) -> Array:
-        """Return probabilities of shape (3, n, 3): mean of the members, lowest, highest; recalibrated."""
+        """Return probabilities of shape (3, n, 3): mean of the members, lowest, highest, as the surrogate says."""
         odds = self._surrogate(np.ascontiguousarray(inputs, dtype=np.float32))
         members = 1.0 / (1.0 + np.exp(-np.clip(odds.astype(np.float64), -30.0, 30.0)))
-        found = np.stack([members.mean(axis=1), members.min(axis=1), members.max(axis=1)])
-        return self._recalibration.apply(found)
+        return np.stack([members.mean(axis=1), members.min(axis=1), members.max(axis=1)])
 
     def _base(self, evidence: CellEvidence, source: HeatEvidence, parallel: int, module_size: int) -> Array:
         """Return the surrogate's inputs for each cell without a short."""
@@ -255,7 +255,7 @@ class RiskModel:
             part[:, 0] = np.clip(part[:, 0] + shift * np.nan_to_num(doubt[hot], nan=5.0), 253.15, 498.0)
             rows.append(part)
         probability = self._run(np.concatenate(rows)).reshape(3, len(shifts), hot.size, 3).mean(axis=1)
-        found[:, hot] = probability
+        found[:, hot] = self._recalibration.apply(probability)
         return found
 
     def _with_short(self, evidence: CellEvidence, base: Array, active: NDArray[np.int64]) -> tuple[Array, Array]:
@@ -297,6 +297,7 @@ class RiskModel:
                     shares.append(growing / (len(QUANTILES) * speeds.shape[1] * len(FINALS)))
         probability = self._run(np.concatenate(rows)).reshape(3, len(rows), active.size, 3)
         mean = np.einsum("arnh,rn->anh", probability, np.stack(shares))
+        mean = self._recalibration.apply(mean)
         return mean[0], mean[1:]
 
     def _new_shorts(self, base: Array, n_modules: int) -> Array:
@@ -332,7 +333,7 @@ class RiskModel:
         hot = np.flatnonzero(reach > UNREACHED)
         if not hot.size:
             return np.zeros(3)
-        worst = self._run(warmest[hot])[0].max(axis=0)
+        worst = self._recalibration.apply(self._run(warmest[hot])[0]).max(axis=0)
         lost = np.minimum(self.priors.coolant_rate * np.array(HORIZONS) / SECONDS_PER_YEAR, 1.0)
         return np.asarray(lost * worst)
 
@@ -357,7 +358,7 @@ class RiskModel:
         shell = INPUTS.index("shell_temperature")
         share = source.conductance[places, cells] / np.maximum(source.shell_conductance[cells], 1e-12)
         inputs[:, shell] = np.clip(inputs[:, shell] + share * np.maximum(BURNT - base[burning, 0], 0.0), 253.15, 620.0)
-        follows = self._run(inputs)
+        follows = self._recalibration.apply(self._run(inputs))
         survives = np.zeros((3, *probability.shape))  # logarithms
         most = np.zeros(base.shape[0])
         for index, name in enumerate(("nominal", "lower", "upper")):

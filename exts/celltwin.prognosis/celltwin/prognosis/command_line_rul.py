@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -215,8 +216,8 @@ def _show(
             f"{value.mae_cells:.1f}",
             f"{100.0 * value.mape:.0f} %",
             f"{100.0 * value.within_15:.0f} %",
-            f"{100.0 * value.coverage:.0f} %",
-            f"{value.width:.0f}",
+            f"{100.0 * value.coverage:.0f} %" if isfinite(value.coverage) else "",
+            f"{value.width:.0f}" if isfinite(value.width) else "",
         )
     console.print(table)
     return simple

@@ -122,7 +122,10 @@ def describe_life(
     median = values[0] * life[:, np.newaxis]
     scale = values[1] * life[:, np.newaxis] * widening
     table = np.array(calibration.quantiles)[:, np.newaxis, np.newaxis]
-    arrival = np.maximum.accumulate(median + table * scale, axis=2)
+    arrival = median + table * scale
+    early = np.array(LEVELS_OF_CALIBRATION) <= 0.5
+    arrival[early] = np.maximum.accumulate(arrival[early], axis=2)
+    arrival[~early] = np.minimum.accumulate(arrival[~early, :, ::-1], axis=2)[:, :, ::-1]
     middle, half = median[:, end], calibration.wide * scale[:, end]
     gone = np.zeros(life.size, dtype=np.bool_) if ended is None else ended
     factor = np.exp(calibration.resistance_wide)

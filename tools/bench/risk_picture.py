@@ -53,7 +53,7 @@ def draw_risk(path: Path, runs: tuple[ReplayedRun, ...]) -> None:
     right.set_xlabel("time [min]")
     right.set_ylabel("risk of each cell within 30 min [1]")
     right.set_title(f"{run.name}: {run.kind}", fontsize=9)
-    right.legend(frameon=False, fontsize=8, loc="center left")
+    right.legend(frameon=False, fontsize=8, loc="lower right")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     plt.close(figure)

@@ -82,7 +82,10 @@ class LifeKnowledge:
         rows = self._rows(inputs.duty)
         life = self.lives[rows]
         now = inputs.values[:, now_columns()]
-        distance = self.territory.distance(scale_inputs(self.scaling, inputs.values)[:, now_columns()])
+        scaling = InputScaling(
+            **{name: getattr(self.scaling, name)[now_columns()] for name in ("mean", "spread", "stand_in")}
+        )
+        distance = self.territory.distance(scale_inputs(scaling, now))
         end = inputs.cycle + values[0, :, self.end] * life
         doubts = np.zeros(inputs.cycle.size, dtype=np.uint8)
         for bit, doubted in (
@@ -96,8 +99,8 @@ class LifeKnowledge:
         return describe_life(values, life, self.levels, self.end, self.calibration, doubts=doubts, ended=ended)
 
     def _rows(self, duty: NDArray[np.str_]) -> NDArray[np.intp]:
-        known = {name: index for index, name in enumerate(self.duties)}
-        return np.array([known.get(name, len(self.duties)) for name in duty.tolist()], dtype=np.intp)
+        same = duty[:, np.newaxis] == np.array(self.duties, dtype=np.str_)
+        return np.where(same.any(axis=1), same.argmax(axis=1), len(self.duties))
 
     def _ended(self, inputs: LifeInputs) -> NDArray[np.bool_]:
         names = input_names(self.history)

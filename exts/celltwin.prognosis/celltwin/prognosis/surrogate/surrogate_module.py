@@ -357,10 +357,10 @@ def _surrogate_class() -> Any:
             )
 
         def _look_up(self, table: torch.Tensor, at: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            """Return values of straight pieces, each of the shape of ``at``; the outer pieces go on."""
+            """Return values of straight pieces, each of the shape of ``at``; past its ends a table keeps its values."""
             pieces = table.shape[0]
-            place = at * pieces
-            index = place.detach().clamp(0.0, pieces - 1.0).to(torch.int64)
+            place = (at * pieces).clamp(0.0, float(pieces))
+            index = place.detach().clamp_max(pieces - 1.0).to(torch.int64)
             beyond = place - index
             rows = table.index_select(0, index.reshape(-1)).T
             half = table.shape[1] // 2

@@ -48,7 +48,15 @@ TRIED = (
 SCORES = ("spread between cells' models", "DAGMM, trained", "DAGMM, untrained", "Mahalanobis distance", "combined")
 
 
-def run(seeds: tuple[int, ...], cross_seeds: tuple[int, ...], kind: str, kept: Path, plots: Path | None) -> Figures:
+def run(
+    seeds: tuple[int, ...],
+    cross_seeds: tuple[int, ...],
+    kind: str,
+    kept: Path,
+    plots: Path | None,
+    *,
+    compare: bool = False,
+) -> Figures:
     """Fit what is not kept, and return the figures.
 
     Parameters
@@ -61,6 +69,8 @@ def run(seeds: tuple[int, ...], cross_seeds: tuple[int, ...], kind: str, kept: P
         Folder for finished fits.
     plots : Path, optional
         Folder for the picture.
+    compare : bool
+        Whether to compare sets of signals on training cells; takes minutes.
     """
     from rich.console import Console
 
@@ -91,7 +101,8 @@ def run(seeds: tuple[int, ...], cross_seeds: tuple[int, ...], kind: str, kept: P
         figures.add("another chemistry (LFP): flagged", float(np.mean(found.flagged)), "share", 0.95, at_least=True)
         figures.add("another chemistry (LFP): width", 200.0 * float(np.median(found.half)), "SOH points")
         figures.add("another chemistry (LFP): coverage", float(np.mean(found.error <= found.half)), "share")
-    _compare(console, selection)
+    if compare:
+        _compare(console, selection)
     figures.add("sets of signals compared on training cells", len(TRIED), "1")
     if plots is not None:
         _draw(plots / "prognosis_uncertainty.png", honest, crossed, settings)
@@ -222,6 +233,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="seeds on the published split")
     parser.add_argument("--cross-seeds", type=int, default=5, metavar="N", help="seeds on all cells in folds; 0: none")
     parser.add_argument("--kind", choices=list(MODEL_KINDS), default="kernel", help="what predicts SOH")
+    parser.add_argument("--compare", action="store_true", help="compare sets of signals on training cells, in minutes")
     parser.add_argument("--quick", action="store_true", help="one seed, published split only, no picture")
     options = parser.parse_args(arguments)
     seeds, crossed = (1, 0) if options.quick else (options.seeds, options.cross_seeds)
@@ -231,6 +243,7 @@ def main(arguments: list[str] | None = None) -> int:
         options.kind,
         KEPT,
         None if options.quick else options.plots,
+        compare=options.compare,
     )
     return hand_over(figures, options.json)
 

@@ -36,8 +36,8 @@ __all__ = ["main", "run"]
 CHECKPOINTS = REPOSITORY / "out" / "bench_rul"
 TARGETS = {False: 22.0, True: 19.0}  # [cycles]
 NAMES = {False: "from features", True: "with measured SOH"}
-# Networks and simpler models tried by cross-validation over training cells before these settings were chosen; the
-# test cells were scored with the chosen ones only.
+# Networks and simpler models tried by cross-validation over training cells, counted by hand. The number of training
+# steps was not chosen by it; see docs/prognosis.md.
 TRIED = 90
 TEST_PERIOD = 10  # cycles between capacity tests at most, from R3 on
 MIT_END = 0.8

@@ -8,6 +8,7 @@ from .features import FEATURE_NAMES, REFERENCE_WINDOW, SAMPLING_DEPENDENT, Charg
 from .model_folder import SohModel, default_model_folder, read_model
 from .network import NetworkSettings
 from .pack_health import combine_health
+from .pack_prognosis import PackPrognosis
 from .past_windows import PastWindows, window_cycles
 from .protocols import PROTOCOL_NAMES, EvaluationFold, EvaluationProtocol, evaluation_protocol
 from .remaining_life import (
@@ -47,6 +48,7 @@ __all__ = [
     "LifePredictor",
     "LifeSettings",
     "NetworkSettings",
+    "PackPrognosis",
     "PastWindows",
     "ProtocolFigures",
     "RemainingLife",

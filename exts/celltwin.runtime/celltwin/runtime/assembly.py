@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from celltwin.core import (
 )
 from celltwin.estimation import AlarmMonitor, Assimilator
 from celltwin.prescription import advice_readings
-from celltwin.prognosis import ChargeFeatures, SohPredictor
+from celltwin.prognosis import PackPrognosis
 from celltwin.stage import open_pack_stage, read_pack
 from celltwin.telemetry import HistoryWriter, Ingest, open_recording
 
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["assemble", "load_spec"]
 
 # How often the slow tiers are asked, and how long a run without a clock may go on before the answer [s].
-PREDICTION_PERIOD, PREDICTION_PATIENCE = 60.0, 20.0
+PREDICTION_PERIOD, PREDICTION_PATIENCE = 20.0, 10.0
 PRESCRIPTION_PERIOD, PRESCRIPTION_PATIENCE = 300.0, 120.0
 
 
@@ -84,15 +85,14 @@ def assemble(settings: TwinSettings, spec: PackSpec, folder: RunFolder, *, stage
         ingest = Ingest(spec)
         recalibration = _recalibration(settings, spec, folder, ingest)
         history = HistoryWriter(folder.history, spec)
-        features = ChargeFeatures(spec)
-        predictor = SohPredictor(spec, features)
-        loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="celltwin-soh")
-        loaded = loader.submit(predictor.load)
+        prognosis = PackPrognosis(spec)
+        loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="celltwin-prognosis")
+        loaded = loader.submit(prognosis.load)
         prescriber = _Prescriber(spec)
 
-        def predict(state: PackState) -> tuple[Reading, ...]:
+        def predict(answer: Callable[[], tuple[Reading, ...]]) -> tuple[Reading, ...]:
             loaded.result()
-            return predictor.predict(state)
+            return answer()
 
         parts = TwinParts(
             source=source,
@@ -100,10 +100,10 @@ def assemble(settings: TwinSettings, spec: PackSpec, folder: RunFolder, *, stage
             history=history,
             assimilator=Assimilator(spec),
             check_alarms=AlarmMonitor(spec).check,
-            observe_charge=features.observe,
+            observe_cells=prognosis.observe,
             prediction=SlowTier(
                 "prediction",
-                lambda state: loader.submit(predict, state),
+                lambda state: loader.submit(predict, prognosis.ask(state)),
                 period=PREDICTION_PERIOD,
                 patience=PREDICTION_PATIENCE,
             ),

@@ -78,8 +78,8 @@ class TwinParts:
         Estimates.
     check_alarms : callable
         Alarms of a process image.
-    observe_charge : callable
-        Shows each process image to the predictor's features.
+    observe_cells : callable
+        Shows each process image to what predicts.
     prediction, prescription : SlowTier
         Tiers at their own cadence.
     advice_readings : callable
@@ -105,7 +105,7 @@ class TwinParts:
     history: HistoryWriter
     assimilator: Assimilates
     check_alarms: Callable[[PackState], tuple[Alarm, ...]]
-    observe_charge: Callable[[PackState], None]
+    observe_cells: Callable[[PackState], None]
     prediction: SlowTier[tuple[Reading, ...]]
     prescription: SlowTier[Advice]
     advice_readings: Callable[[Advice], tuple[Reading, ...]]
@@ -317,7 +317,7 @@ class TwinRuntime:
         # Assimilate.
         state = state.updated(*parts.assimilator.assimilate(state))
         # Predict and prescribe: the newest answers, and new questions.
-        parts.observe_charge(state)
+        parts.observe_cells(state)
         predicted = parts.prediction.take(now, clocked=self.clocked)
         self._predicted = self._predicted if predicted is None else predicted
         state = state.updated(*self._predicted)

@@ -141,7 +141,16 @@ class RunawayRiskPredictor:
             with self._lock:
                 loaded[1].observe(state)
 
-    def predict(self, state: PackState) -> tuple[Reading, ...]:
+    @property
+    def evidence(self) -> CellEvidence | None:
+        """What is known of the cells at the last look; None before the first, and before the model is loaded."""
+        loaded = self._loaded
+        if loaded is None:
+            return None
+        with self._lock:
+            return loaded[1].newest
+
+    def predict(self, state: PackState, evidence: CellEvidence | None = None) -> tuple[Reading, ...]:
         """Return the predicted risk of cells, groups, modules and pack within the horizon.
 
         A group's, module's or pack's risk is that any of its cells runs away. Where no temperature is known there is
@@ -151,6 +160,8 @@ class RunawayRiskPredictor:
         ----------
         state : PackState
             Process image.
+        evidence : CellEvidence, optional
+            What was known when it was asked for; the process image is looked at where absent.
         """
         if self._loaded is None:
             return self._absent("runaway risk model", "the model is still being loaded")
@@ -158,9 +169,10 @@ class RunawayRiskPredictor:
         refusal = self._refusal(stored)
         if refusal is not None:
             return self._absent(stored.provenance, refusal)
-        with self._lock:  # held for a look only: the twin's loop must not wait for the networks
-            source.observe(state)
-            evidence = source.newest
+        if evidence is None:
+            with self._lock:  # held for a look only: the twin's loop must not wait for the networks
+                source.observe(state)
+                evidence = source.newest
         assessment = self._assess(evidence, state.time)
         if assessment is None:
             return self._absent(stored.provenance, "no temperature of a cell has been seen")

@@ -36,6 +36,22 @@ def test_kinds_stand_side_by_side_with_interval_and_quality(leaf, leaf_state):
     ]
 
 
+def test_a_small_probability_is_shown_with_what_it_may_be_at_most(leaf, leaf_state):
+    risk = Reading.at(
+        Kind.PREDICTED,
+        "runaway_risk",
+        Level.CELL,
+        np.full(leaf.n_cells, 3e-9),
+        90.0,
+        standard_uncertainty=1e-8,
+        provenance="test",
+    )
+
+    (row,) = [row for row in cell_card(leaf_state.updated(risk), leaf, 5) if row.kind is Kind.PREDICTED]
+
+    assert row.text == "3.0e-09, at most 2.3e-08"
+
+
 def test_the_voltage_of_a_module_is_not_a_cells(leaf):
     module = Reading.at(Kind.ESTIMATED, "voltage", Level.MODULE, np.array([7.8, 7.7, 7.8]), 1.0, provenance="test")
     state = PackState(time=1.0, step=1, readings={module.key: module})

@@ -8,6 +8,7 @@ import pytest
 from celltwin.core import Kind, Level, PackState, Quality, Reading
 from celltwin.panels import PACK_CHANNELS
 from celltwin.panels.channels import count_qualities, finest_reading
+from celltwin.panels.display_text import MISSING
 
 SHOW = {channel.key: channel.show for channel in PACK_CHANNELS}
 
@@ -111,3 +112,39 @@ def test_the_finest_reading_is_preferred(leaf, leaf_state):
 
     assert finest_reading(leaf_state, "temperature").level is Level.MODULE
     assert finest_reading(leaf_state.updated(cells), "temperature").level is Level.CELL
+
+
+def _at_risk(leaf, risks, pack):
+    reason = "Within 30 min, given 3e-07 internal shorts a cell and year"
+    cells = Reading.at(
+        Kind.PREDICTED,
+        "runaway_risk",
+        Level.CELL,
+        risks,
+        90.0,
+        standard_uncertainty=2e-5,
+        provenance="t",
+        reason=reason,
+    )
+    whole = Reading.at(
+        Kind.PREDICTED, "runaway_risk", Level.PACK, np.array([pack]), 90.0, provenance="t", reason=reason
+    )
+    return PackState(time=90.0, step=9, readings={reading.key: reading for reading in (cells, whole)})
+
+
+def test_the_risk_of_runaway_names_the_horizon_and_the_cell_that_stands_out(leaf):
+    risks = np.full(leaf.n_cells, 2e-11)
+    quiet = SHOW["runaway_risk"](_at_risk(leaf, risks, 2e-10), leaf)
+    risks = np.where(np.arange(leaf.n_cells) == 3, 4e-5, risks)
+    shorted = SHOW["runaway_risk"](_at_risk(leaf, risks, 4e-5), leaf)
+
+    assert (quiet.text, quiet.note) == ("2.0e-10", "within 30 min")
+    assert shorted.text == "4.0e-05"
+    assert shorted.note == f"within 30 min · {leaf.element_ids(Level.CELL)[3]}"
+
+
+def test_a_risk_that_cannot_be_told_is_a_dash(leaf, leaf_state):
+    unknown = SHOW["runaway_risk"](_at_risk(leaf, np.full(leaf.n_cells, np.nan), np.nan), leaf)
+
+    assert SHOW["runaway_risk"](leaf_state, leaf).note == "not predicted yet"
+    assert (unknown.text, unknown.note, unknown.quality) == (MISSING, "cannot be told", None)

@@ -20,7 +20,7 @@ _SHARED = {
     "soc": (Level.GROUP, Level.MODULE),
     "soh": (Level.GROUP, Level.MODULE),
 }
-CARD_QUANTITIES = ("temperature", "voltage", "current", "soc", "soh", "capacity", "resistance")
+CARD_QUANTITIES = ("temperature", "voltage", "current", "soc", "soh", "runaway_risk", "capacity", "resistance")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +66,8 @@ def _interval(reading: Reading, element: int) -> str:
     if not np.isfinite(half) or half <= 0.0:
         return ""
     found = find_quantity(reading.quantity)
+    if found.scientific:  # a probability far below its own uncertainty: what it may be at most says more
+        return f", at most {found.format(min(float(reading.values[element]) + half, found.highest))}"
     return f" ± {found.display_scale * half:.{found.decimals}f}"
 
 

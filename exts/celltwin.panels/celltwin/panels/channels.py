@@ -16,6 +16,8 @@ __all__ = ["PACK_CHANNELS", "DisplayChannel", "Shown", "count_qualities", "fines
 
 # Half-width of a 95 % interval in standard uncertainties of a normal distribution.
 COVERAGE_95 = 1.96
+# A cell is named beside the pack's risk of runaway where its own is so many times the median cell's.
+STANDS_OUT = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,6 +181,20 @@ def _show_soh(state: PackState, _spec: PackSpec) -> Shown:
     return Shown(text=show_value("soh", value), note=note, quality=quality)
 
 
+def _show_risk(state: PackState, spec: PackSpec) -> Shown:
+    """Return the probability that any cell runs away, its horizon, and the cell of the highest risk where one shows."""
+    pack, cells = (state.get(Kind.PREDICTED, "runaway_risk", level) for level in (Level.PACK, Level.CELL))
+    if pack is None or cells is None or not np.isfinite(pack.values[0]):
+        return Shown(text=MISSING, note="not predicted yet" if pack is None else "cannot be told", quality=None)
+    horizon = pack.reason.partition(",")[0].lower()  # such as "within 30 min"
+    element, _ = _find_extreme(cells, highest=True)
+    shows = float(cells.values[element]) > STANDS_OUT * float(np.nanmedian(cells.values))
+    name = spec.element_ids(Level.CELL)[element] if shows else ""
+    quality = Quality(int(pack.quality[0]))
+    text = show_value("runaway_risk", float(pack.values[0]))
+    return Shown(text=text, note=_join(horizon, name, _flag(quality)), quality=quality)
+
+
 def _join(*parts: str) -> str:
     return " · ".join(part for part in parts if part)
 
@@ -193,6 +209,7 @@ PACK_CHANNELS: tuple[DisplayChannel, ...] = (
     DisplayChannel(key="power", label="Power", show=_show_pack("power")),
     DisplayChannel(key="soc", label="SOC", show=_show_pack("soc")),
     DisplayChannel(key="soh", label="SOH (95 %)", show=_show_soh),
+    DisplayChannel(key="runaway_risk", label="Runaway risk", show=_show_risk),
     DisplayChannel(key="hottest", label="Hottest cell", show=_show_extreme("temperature", highest=True)),
     DisplayChannel(key="lowest_voltage", label="Lowest voltage", show=_show_extreme("voltage", highest=False)),
     DisplayChannel(key="weakest", label="Weakest cell", show=_show_weakest),

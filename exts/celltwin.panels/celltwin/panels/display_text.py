@@ -33,6 +33,8 @@ def show_value(quantity: str, value: float, *, unit: bool = True) -> str:
     if not math.isfinite(value):
         return MISSING
     found = find_quantity(quantity)
+    if found.scientific:
+        return found.format(value)
     shown = found.to_display(value)
     if round(shown, found.decimals) == 0.0:
         value, shown = (0.0 - found.display_offset) / found.display_scale, 0.0  # never "-0.00"

@@ -35,6 +35,7 @@ def test_the_run_ends_well_with_a_file_for_every_tier(finished):
     for name in summary["tiers"].values():
         assert (job.folder.path / name).exists(), name
     assert job.folder.report.stat().st_size > 50_000
+    assert "Probability that any cell runs away: " in job.folder.report.read_text(encoding="utf-8")
 
 
 def test_steps_follow_each_other_at_the_step_period(finished):

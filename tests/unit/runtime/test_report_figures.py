@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from celltwin.runtime.report.figures import draw_deviations, draw_pack, draw_range, draw_soc, draw_soh
+from celltwin.runtime.report.figures import draw_deviations, draw_pack, draw_range, draw_risk, draw_soc, draw_soh
 
 TIME = np.linspace(0.0, 3600.0, 61)
 
@@ -13,6 +13,7 @@ def test_axes_carry_labels_and_units():
     )
     soc = draw_soc(TIME, np.linspace(1, 0, 61), np.full(61, 0.02), np.full(61, np.nan), np.full(61, np.nan))
     assert "SOC [%]" in soc
+    assert "thermal runaway [-]" in draw_risk(TIME, np.full(61, 1e-8), np.full(61, 1e-11))
     assert "SOH [%]" in draw_soh(np.array([0.9, 0.95]), np.array([True, False]), None)
 
 

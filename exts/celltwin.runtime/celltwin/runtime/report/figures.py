@@ -21,6 +21,7 @@ __all__ = [
     "draw_deviations",
     "draw_pack",
     "draw_range",
+    "draw_risk",
     "draw_soc",
     "draw_soh",
     "figure_rows",
@@ -220,6 +221,26 @@ def draw_soh(predicted: Array, trusted: NDArray[np.bool_], truth: Array | None) 
             )
         axes.set_xlabel("SOH [%]")
         axes.set_ylabel("Cells")
+        add_legend(axes)
+        return svg_text(figure)
+
+
+def draw_risk(time: Array, pack: Array, cell: Array) -> str:
+    """Draw the risk of thermal runaway over time, on a logarithmic axis.
+
+    Parameters
+    ----------
+    time : ndarray of shape (n_steps,)
+        Times [s].
+    pack, cell : ndarray of shape (n_steps,)
+        Probability [1] that any cell runs away, and that of the cell most at risk; NaN where there is none.
+    """
+    shown_time, time_label = time_axis(time)
+    with figure_rows(height=3.0) as (figure, (axes,)):
+        axes.semilogy(shown_time, pack, color=RED, label="any cell of the pack")
+        axes.semilogy(shown_time, cell, color=BLUE, label="the cell most at risk")
+        axes.set_xlabel(time_label)
+        axes.set_ylabel("Probability of\nthermal runaway [-]")
         add_legend(axes)
         return svg_text(figure)
 

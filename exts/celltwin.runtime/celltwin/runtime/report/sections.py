@@ -15,6 +15,7 @@ from celltwin.stage import render_pack
 from .evidence import Evidence, Series
 from .figures import draw_deviations, draw_pack, draw_range, draw_soc, draw_soh
 from .recalibration_section import recalibration_tables, recalibration_texts
+from .risk_section import risk_content
 
 __all__ = ["MOST_ROWS", "Picture", "Section", "Table", "build_sections", "picture_of_pack"]
 
@@ -58,6 +59,7 @@ def build_sections(evidence: Evidence) -> list[Section]:
         _temperatures(evidence),
         _charge(evidence),
         _health(evidence),
+        _risk(evidence),
         _recalibration(evidence),
         _advice(evidence),
         _safety(evidence),
@@ -273,6 +275,15 @@ def _health(evidence: Evidence) -> Section | None:
     return Section(
         "State of health", tuple(texts), (Picture("Histogram of the cells.", draw_soh(predicted, trusted, true_soh)),)
     )
+
+
+def _risk(evidence: Evidence) -> Section | None:
+    content = risk_content(evidence)
+    if content is None:
+        return None
+    texts, drawing = content
+    pictures = (Picture("Of the pack, and of the cell that is most at risk.", drawing),) if drawing else ()
+    return Section("Risk of thermal runaway", texts, pictures)
 
 
 def _recalibration(evidence: Evidence) -> Section | None:

@@ -29,10 +29,9 @@ def risk_content(evidence: Evidence) -> tuple[tuple[str, ...], str] | None:
     values = pack.values[:, 0]
     worst = int(np.nanargmax(values))
     highest = _highest(cells.values)
-    reason = next((reason for reason in reversed(reasons) if reason), "")
     texts = [
         f"Probability that any cell runs away: {found.format(float(values[worst]))} at its highest, after "
-        f"{pack.time[worst] / 60.0:.0f} min. {reason}".rstrip(".")
+        f"{pack.time[worst] / 60.0:.0f} min. {reasons[worst]}".rstrip(".")
         + "."
     ]
     step = int(np.nanargmax(highest))

@@ -224,7 +224,8 @@ def _predict(
 
     def interval(quantity: str, known: Array) -> PredictiveInterval:
         def away(curves: Sequence[SimulatedCurve]) -> Array:
-            return np.array([getattr(_continued(one), quantity) for one in curves]) - getattr(plain, quantity)
+            values = np.array([getattr(_continued(one), quantity) for one in curves])
+            return np.asarray(values - getattr(plain, quantity))
 
         departures = away(results)[usable]
         if linear:

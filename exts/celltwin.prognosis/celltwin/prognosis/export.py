@@ -14,6 +14,7 @@ from celltwin.core import Array, ModelError
 
 from .cycles import CycleSet, stack_cells
 from .evaluation import ProtocolFigures
+from .exported_models import library_versions
 from .features import feature_columns
 from .model_card import write_card
 from .model_folder import SohModel, write_model
@@ -81,9 +82,9 @@ def export_model(
             for seed, by_protocol in figures.items()
         },
         "largest_difference_onnx_torch": difference,
-        "versions": _versions(),
+        "versions": library_versions(),
     }
-    card = write_card(model, ensemble, cycles, split, figures, data_name=data_name, versions=_versions())
+    card = write_card(model, ensemble, cycles, split, figures, data_name=data_name, versions=library_versions())
     write_model(folder, model, network, card, training)
     return model
 
@@ -126,9 +127,3 @@ def _to_onnx(ensemble: SohEnsemble, sample: Array) -> tuple[bytes, float]:
             remedy="Report the versions of torch, onnx and onnxruntime",
         )
     return network, difference
-
-
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    return {name: version(name) for name in ("nvidia-physicsnemo", "torch", "onnx", "onnxruntime", "numpy")}

@@ -10,6 +10,7 @@ from typing import Any
 
 from celltwin.core import ModelError
 
+from .exported_models import newest_model
 from .features import FEATURE_NAMES
 
 __all__ = ["MODEL_FILE", "NETWORK_FILE", "SohModel", "default_model_folder", "read_model", "write_model"]
@@ -67,18 +68,7 @@ def default_model_folder() -> Path:
     ModelError
         If there is none.
     """
-    models = next(
-        (
-            parent / "data" / "models"
-            for parent in Path(__file__).resolve().parents
-            if (parent / "data/models").is_dir()
-        ),
-        None,
-    )
-    found = sorted(models.glob("soh_*"), key=_version) if models else []
-    if not found:
-        raise ModelError("no SOH model found", where=str(models or "data/models"), remedy=REMEDY)
-    return found[-1]
+    return newest_model("soh", "SOH model", REMEDY)
 
 
 def read_model(folder: Path) -> tuple[SohModel, bytes]:
@@ -131,8 +121,3 @@ def write_model(folder: Path, model: SohModel, network: bytes, card: str, traini
         raise ModelError(
             f"the model cannot be written ({error})", where=str(folder), remedy="Choose another folder with --out"
         ) from None
-
-
-def _version(folder: Path) -> tuple[int, str]:
-    number = folder.name.removeprefix("soh_")
-    return (int(number) if number.isdigit() else -1, number)

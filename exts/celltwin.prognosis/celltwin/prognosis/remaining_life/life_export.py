@@ -11,6 +11,7 @@ import numpy as np
 from celltwin.core import Array, ModelError
 
 from ..cycles import CycleSet
+from ..exported_models import library_versions
 from ..splits import Split
 from .life_card import write_life_card
 from .life_folder import LifeModel, write_life_model
@@ -78,7 +79,7 @@ def export_life_model(
             for history, by_seed in figures.items()
         },
         "largest_difference_onnx_torch": max(differences.values()),
-        "versions": _versions(),
+        "versions": library_versions(),
     }
     card = write_life_card(model, ensembles, cycles, split, figures, data_name=data_name)
     write_life_model(folder, model, card, training)
@@ -133,9 +134,3 @@ def _to_onnx(ensemble: LifeEnsemble, sample: Array) -> tuple[bytes, float]:
             remedy="Report the versions of torch, onnx and onnxruntime",
         )
     return network, difference
-
-
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    return {name: version(name) for name in ("nvidia-physicsnemo", "torch", "onnx", "onnxruntime", "numpy")}

@@ -10,6 +10,7 @@ from typing import Any
 
 from celltwin.core import ModelError
 
+from ..exported_models import newest_model
 from .abuse_constants import AbuseConstants
 from .risk_model import Recalibration
 from .risk_priors import RiskPriors, parse_priors
@@ -73,12 +74,7 @@ def default_risk_folder() -> Path:
     ModelError
         If there is none.
     """
-    places = [parent / "data" / "models" for parent in Path(__file__).resolve().parents]
-    models = next((place for place in places if place.is_dir()), None)
-    found = sorted(models.glob("risk_*"), key=_version) if models else []
-    if not found:
-        raise ModelError("no model of runaway risk found", where=str(models or "data/models"), remedy=REMEDY)
-    return found[-1]
+    return newest_model("risk", "model of runaway risk", REMEDY)
 
 
 def read_risk(folder: Path) -> tuple[StoredRisk, bytes]:
@@ -154,8 +150,3 @@ def write_risk(
         raise ModelError(
             f"the model cannot be written ({error})", where=str(folder), remedy="Choose another folder with --out"
         ) from None
-
-
-def _version(folder: Path) -> tuple[int, str]:
-    number = folder.name.removeprefix("risk_")
-    return (int(number) if number.isdigit() else -1, number)

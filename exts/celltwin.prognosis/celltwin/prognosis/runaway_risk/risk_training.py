@@ -11,6 +11,7 @@ import numpy as np
 
 from celltwin.core import Array, PackSpec, SettingsError
 
+from ..exported_models import library_versions
 from .abuse_constants import AbuseConstants, abuse_constants_of
 from .kept_replays import replay_kept
 from .library_cases import DURATION
@@ -209,7 +210,7 @@ def calibrate_risk(
         "test_runs": list(split.test),
         "base_rates": list(base_rates(tuple(replayed))),
         "library_priors": asdict(within),
-        "versions": _versions(),
+        "versions": library_versions(),
     }
     write_risk(
         folder,
@@ -220,11 +221,5 @@ def calibrate_risk(
         training=training,
     )
     model, _ = read_risk(folder)
-    write_card(folder, model, surrogate_figures, runs, split, evaluation, _versions())
+    write_card(folder, model, surrogate_figures, runs, split, evaluation, library_versions())
     return TrainedRisk(model=model, surrogate_figures=surrogate_figures, split=split, evaluation=evaluation)
-
-
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    return {name: version(name) for name in ("nvidia-physicsnemo", "torch", "onnx", "onnxruntime", "numpy")}

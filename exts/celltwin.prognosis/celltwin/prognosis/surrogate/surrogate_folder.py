@@ -13,6 +13,7 @@ import numpy as np
 
 from celltwin.core import Array, ModelError
 
+from ..exported_models import newest_model
 from .cell_laws import CellLaws
 
 __all__ = ["SurrogateModel", "default_surrogate_folder", "read_surrogate", "write_surrogate"]
@@ -62,12 +63,7 @@ def default_surrogate_folder() -> Path:
     ModelError
         If there is none.
     """
-    parents = (parent / "data" / "models" for parent in Path(__file__).resolve().parents)
-    models = next((folder for folder in parents if folder.is_dir()), None)
-    found = sorted(models.glob("surrogate_*"), key=_version) if models else []
-    if not found:
-        raise ModelError("no surrogate found", where=str(models or "data/models"), remedy=REMEDY)
-    return found[-1]
+    return newest_model("surrogate", "surrogate", REMEDY)
 
 
 def read_surrogate(
@@ -155,8 +151,3 @@ def write_surrogate(
             f"the surrogate cannot be written ({error})", where=str(folder), remedy="Choose another folder with --out"
         ) from None
     return model
-
-
-def _version(folder: Path) -> tuple[int, str]:
-    number = folder.name.removeprefix("surrogate_")
-    return (int(number) if number.isdigit() else -1, number)

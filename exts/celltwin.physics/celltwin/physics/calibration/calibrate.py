@@ -32,6 +32,7 @@ __all__ = ["CalibrationOptions", "CalibrationProgress", "CalibrationResult", "ca
 _LOG = logging.getLogger(__name__)
 SLOWEST = 0.25  # of the capacity an hour: slower discharges follow the open-circuit curve
 COMPILES_FROM = 150.0  # [s]: in less, what compiling takes is better spent searching
+TURNS = {"SPMe": (0.4, 0.4), "coarse mesh": (0.5, 0.6)}  # shares of what is left, each turn corrected anew
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +175,8 @@ def calibrate(
     The slowest curve gives capacity and stoichiometries against the published set's open-circuit potentials. All
     parameters are then fitted together: for a DFN, first in an SPMe, which is ten times faster, to whose curves is
     added what the DFN gives beyond it at the best position so far; then in the DFN on a coarse mesh, with what the
-    default mesh adds.
+    default mesh adds; and last, where there is time, on the default mesh itself, since steep gradients near the end of
+    a discharge lead a coarse mesh astray.
 
     Parameters
     ----------
@@ -237,11 +239,14 @@ def calibrate(
                 problem = CalibrationProblem(curves, model, wide, fixed, options.cost)
                 position = wide.position({**wide.values(wide.start), **space.values(position)})
                 position = stages.run(f"{name}, shapes", problem, position, share=0.25)
-        for turn, share in enumerate((0.4, 0.4) if name == "SPMe" else (0.6, 1.0), start=1):
+        for turn, share in enumerate(TURNS[name] if lasting or name == "SPMe" else (0.6, 1.0), start=1):
             if not problem.correct_towards(finer, position) and name == "SPMe":
                 break
             found = stages.run(f"{name} towards default mesh, turn {turn}", problem, position, share=share)
             position = found if name == "SPMe" else _nearest_best(finer, position, found)
+    if lasting:
+        position = stages.run("default mesh", finer, position, share=1.0)
+        problem.correct_towards(finer, position)
     space = problem.space
     values = coarse.numbers(problem.values(position))
     scored = [curve for curve in measured.curves if curve.kind == "discharge"]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .command_line_rul import train_rul
+from .command_line_transfer import train_soh_update
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,6 +28,7 @@ def train() -> None:
 
 
 app.command("rul")(train_rul)
+app.command("soh-update")(train_soh_update)
 
 
 @app.command()

@@ -19,7 +19,7 @@ from ..past_windows import PastWindows
 from ..scaling import InputScaling, fit_scaling
 from .window_description import describe_windows
 
-__all__ = ["KernelPart", "KernelRegression", "KernelSettings", "fit_kernel"]
+__all__ = ["KernelPart", "KernelRegression", "KernelSettings", "draw_rows", "fit_kernel", "matern_likeness"]
 
 PREDICTED_AT_ONCE = 4096  # windows
 
@@ -111,7 +111,7 @@ def fit_kernel(windows: PastWindows, settings: KernelSettings, *, seed: int) -> 
     from scipy.linalg import solve
 
     scaling = fit_scaling(windows.features[:, -1])
-    rows = _draw(windows, settings.points, np.random.default_rng(seed))
+    rows = draw_rows(windows.soh.size, settings.points, np.random.default_rng(seed))
     points = tuple(place[rows] for place in _places(windows, scaling, settings))
     soh = windows.soh[rows]
     mean = float(soh.mean())
@@ -121,9 +121,8 @@ def fit_kernel(windows: PastWindows, settings: KernelSettings, *, seed: int) -> 
     return KernelRegression(settings=settings, scaling=scaling, points=points, coefficients=coefficients, mean=mean)
 
 
-def _draw(windows: PastWindows, points: int, random: np.random.Generator) -> NDArray[np.intp]:
-    """Return which windows are kept: one at random of each of so many stretches of equal length."""
-    n = windows.soh.size
+def draw_rows(n: int, points: int, random: np.random.Generator) -> NDArray[np.intp]:
+    """Return which of n rows are kept: one at random of each of so many stretches of equal length."""
     if n <= points:
         return np.arange(n)
     edges = np.linspace(0, n, points + 1)
@@ -144,7 +143,13 @@ def _kernel(left: tuple[Array, ...], right: tuple[Array, ...], settings: KernelS
     """Return likenesses of shape (n_left, n_right)."""
     total = np.zeros((len(left[0]), len(right[0])))
     for part, a, b in zip(settings.parts, left, right, strict=True):
-        square = (a**2).sum(axis=1)[:, np.newaxis] + (b**2).sum(axis=1) - 2.0 * a @ b.T
-        distance = settings.decay * np.sqrt(np.maximum(square, 0.0))
-        total += part.weight * (1.0 + distance) * np.exp(-distance)
+        total += part.weight * matern_likeness(a, b, settings.decay)
     return total
+
+
+def matern_likeness(a: Array, b: Array, decay: float = 1.0) -> Array:
+    """Return the Matern likenesses (3/2) of places (n_a, n_columns) and (n_b, n_columns), shape (n_a, n_b)."""
+    square = (a**2).sum(axis=1)[:, np.newaxis] + (b**2).sum(axis=1) - 2.0 * a @ b.T
+    distance = decay * np.sqrt(np.maximum(square, 0.0))
+    likeness: Array = (1.0 + distance) * np.exp(-distance)
+    return likeness

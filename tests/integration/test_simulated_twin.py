@@ -5,24 +5,52 @@ import pyarrow.parquet as pq
 import pytest
 from pxr import Usd
 
-from celltwin.core import Kind, Level, Mode
+from celltwin.core import Kind, Level, Mode, Quality, SettingsError
+from celltwin.prognosis import FEATURE_NAMES, open_history
 from celltwin.runtime import TwinSettings
 from celltwin.runtime.job import TwinJob
 from celltwin.stage import prim_paths, read_pack
 
+LIFE = ("rul", "rul:quality", "rul:uncertainty", "rul:provenance")
+
 
 @pytest.fixture(scope="module")
-def finished(small_pack, short_duty, tmp_path_factory):
-    """Run the small pack once through its duty and keep the job and its images."""
+def histories(charges, tmp_path_factory):
+    """Return a folder of past charges of the small pack's modules, of which one is older."""
+    folder = tmp_path_factory.mktemp("past")
+    for module, count in (("M01", 80), ("M02", 200)):
+        lines = [",".join(FEATURE_NAMES), *(",".join(map(repr, row)) for row in charges(count).tolist())]
+        (folder / f"{module}.csv").write_text("\n".join(lines))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def watched(small_pack, short_duty, histories, tmp_path_factory):
+    """Run the small pack with its past once through its duty; keep the job, its images and what its prims showed."""
     import time
 
     out = tmp_path_factory.mktemp("runs") / "run"
-    job = TwinJob(TwinSettings(pack=str(small_pack), duty=str(short_duty), out=str(out)), host="pytest")
-    states, begun = [], time.monotonic()
+    settings = TwinSettings(
+        pack=str(small_pack), duty=str(short_duty), out=str(out), past=str(histories), used_like="2C"
+    )
+    job = TwinJob(settings, host="pytest")
+    states, shown, begun = [], {}, time.monotonic()
     while not job.done:
         assert time.monotonic() - begun < 200.0
         states += job.update(0.01)
-    return job, states
+        if states and not shown and states[-1].get(Kind.PREDICTED, "rul", Level.PACK) is not None:
+            stage = job.twin.parts.publisher.stage
+            for level in (Level.PACK, Level.MODULE, Level.GROUP):
+                prim = stage.GetPrimAtPath(prim_paths(job.spec, level)[-1])
+                shown[level] = {name: prim.GetAttribute(f"battery:predicted:{name}").Get() for name in LIFE}
+                shown[level]["cells"] = prim.GetAttribute("battery:predicted:cells:rul").Get()
+    return job, states, shown
+
+
+@pytest.fixture(scope="module")
+def finished(watched):
+    """Return the job and its images."""
+    return watched[:2]
 
 
 def test_the_run_ends_well_with_a_file_for_every_tier(finished):
@@ -101,6 +129,52 @@ def test_the_advice_gives_reasons_and_the_commands_are_logged(finished):
     assert all(reason for reason in advice[-1]["reasons"])
     assert len(advice[-1]["charge_current_A"]) == job.spec.n_modules
     assert {entry["origin"] for entry in commands if entry["event"] == "command"} >= {"duty"}
+
+
+def test_every_level_has_health_and_remaining_life_from_the_past(finished):
+    _, states = finished
+
+    for quantity in ("soh", "rul"):
+        for level in Level:
+            reading = states[-1].get(Kind.PREDICTED, quantity, level)
+            assert np.isfinite(reading.values).all(), (quantity, level)
+            assert (reading.quality == Quality.GOOD).all(), (quantity, level, reading.reason)
+    modules, pack = (states[-1].get(Kind.PREDICTED, "rul", level) for level in (Level.MODULE, Level.PACK))
+    assert modules.values[1] < modules.values[0] - 50.0
+    assert pack.values[0] == pytest.approx(modules.values[1], abs=2.0)
+    assert pack.reason.startswith("Its weakest module: M02")
+
+
+def test_the_prims_carry_remaining_life_with_uncertainty_quality_and_provenance(watched):
+    _, _, shown = watched
+
+    assert len(shown) == 3
+    for values in shown.values():
+        assert values["rul"] > 0.0
+        assert values["rul:quality"] == "good"
+        assert values["rul:uncertainty"] > 0.0
+        assert "sha256:" in values["rul:provenance"]
+    assert len(shown[Level.MODULE]["cells"]) == 6
+
+
+def test_summary_and_report_tell_remaining_life_and_the_next_run_finds_its_past(finished, histories):
+    job, _ = finished
+    report = job.folder.report.read_text(encoding="utf-8")
+
+    past = json.loads(job.folder.summary.read_text())["past"]
+    assert past == {"from": str(histories), "used_like": "2C", "file": "charge_history.npz"}
+    assert "to 85 % of nominal capacity, used like 2C" in report
+    assert "Cycles left" in report
+    kept = open_history(job.spec, str(job.folder.path)).look()
+    np.testing.assert_array_equal(kept.count, [80] * 6 + [200] * 6)
+
+
+def test_the_past_of_another_pack_is_refused_before_anything_runs(finished, repo_root, short_duty, tmp_path):
+    job, _ = finished
+    reference, past = str(repo_root / "data/packs/reference.toml"), str(job.folder.path)
+
+    with pytest.raises(SettingsError, match=r"another pack \(small\)"):
+        TwinJob(TwinSettings(pack=reference, duty=str(short_duty), out=str(tmp_path / "run"), past=past), host="pytest")
 
 
 def test_an_interrupted_run_keeps_what_it_recorded(small_pack, short_duty, tmp_path, drive):

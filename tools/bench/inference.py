@@ -1,4 +1,4 @@
-"""Bench of SOH inference: loading, features and prediction for the reference pack, and what serving costs in accuracy.
+"""Bench of inference: features, health and remaining life of the reference pack, and what serving costs in accuracy.
 
 The last part needs the measured cycles (CELLTWIN_DATA/xjtu_cycles): charges of training cells are rebuilt from their
 published statistics, sampled every ten seconds as a pack is, with sensor noise, and predicted again.
@@ -7,6 +7,7 @@ published statistics, sampled every ten seconds as a pack is, with sensor noise,
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,8 +19,12 @@ from celltwin.prognosis import (
     REFERENCE_WINDOW,
     CellCycles,
     ChargeFeatures,
+    ChargeHistory,
     ChargeRecord,
+    PackLife,
+    PackSoh,
     SohPredictor,
+    WindowPredictor,
     load_cycles,
     published_split,
 )
@@ -32,6 +37,8 @@ SEED = 20260131
 PERIOD = 10.0  # [s]
 VOLTAGE_NOISE, CURRENT_NOISE = 1e-3, 5e-3  # [V], [A]: the sensors of the reference pack
 COPIES = 20
+# Past charges that are made up: how many, and how far apart in spreads of the training data.
+PAST_CHARGES, PAST_SPREAD, REPEATS = 64, 0.3, 15
 
 
 def run() -> Figures:
@@ -62,10 +69,61 @@ def run() -> Figures:
         predictor.predict(state)
         taken.append(time.perf_counter() - begun)
     figures.add("SOH of 2,800 cells and all levels, median", 1e3 * float(np.median(taken)), "ms", target=25.0)
+    _add_past(figures, spec, random)
     data = measured_data() / "xjtu_cycles"
     if data.is_dir():
         _add_serving(figures, spec, data, random)
     return figures
+
+
+def _add_past(figures: Figures, spec: PackSpec, random: np.random.Generator) -> None:
+    """Measure what a charge of every cell costs, in processor time of the one thread that answers."""
+    health, life = PackSoh(spec, SohPredictor(spec), past := WindowPredictor()), PackLife(spec, "2C")
+    begun = time.perf_counter()
+    health.load()
+    life.load()
+    figures.add("load the models of the past and of life", time.perf_counter() - begun, "s", target=2.0)
+    history, features = ChargeHistory(spec, begun=True), ChargeFeatures(spec)
+    cells, doubts = np.arange(spec.n_cells), np.zeros(spec.n_cells, dtype=np.uint8)
+    scaling = past.model.scaling
+
+    def charge() -> PackState:
+        rows = scaling.mean + PAST_SPREAD * scaling.spread * random.normal(size=(spec.n_cells, scaling.mean.size))
+        history.add(cells, rows, np.full(spec.n_cells, PERIOD), doubts)
+        return PackState(time=PERIOD, step=1)
+
+    for _ in range(PAST_CHARGES):
+        state = charge()
+    taken: dict[str, list[float]] = {}
+
+    def measure[T](name: str, act: Callable[[], T]) -> T:
+        begun = time.thread_time()
+        result = act()
+        taken.setdefault(name, []).append(1e3 * (time.thread_time() - begun))
+        return result
+
+    for number in range(REPEATS):
+        charge()
+        pasts = measure("recorder: a look after a charge of every cell", history.look)
+        measure("windows of 2,800 cells", lambda: pasts.windows(past.model.window, cells))  # noqa: B023
+        measure("SOH of 2,800 cells from the past, interval and flag", lambda: health.assess(pasts))  # noqa: B023
+        measure("remaining life of 2,800 cells, interval and flag", lambda: life.assess(pasts))  # noqa: B023
+        measure("both again, no charge since", lambda: (health.assess(pasts), life.assess(pasts)))  # noqa: B023
+        measure("readings of all levels, 128 draws each", lambda: (health.predict(pasts, state), life.predict(pasts)))  # noqa: B023
+        image = _state(spec, number, 3.7, np.full(spec.n_cells, 2.0), random)
+        measure("recorder: a step", lambda: history.observe(image, features))  # noqa: B023
+    for name, values in taken.items():
+        figures.add(f"{name}, median", float(np.median(values)), "ms of processor time")
+    both = [
+        a + b
+        for a, b in zip(
+            taken["SOH of 2,800 cells from the past, interval and flag"],
+            taken["remaining life of 2,800 cells, interval and flag"],
+            strict=True,
+        )
+    ]
+    figures.add("SOH + remaining life + intervals of 2,800 cells, median", float(np.median(both)), "ms", target=25.0)
+    figures.add("memory of the past of 2,800 cells", history.memory / 2**20, "MiB", target=20.0)
 
 
 def _state(spec: PackSpec, step: int, voltage: float, current: Array, random: np.random.Generator) -> PackState:

@@ -148,3 +148,29 @@ def test_a_risk_that_cannot_be_told_is_a_dash(leaf, leaf_state):
 
     assert SHOW["runaway_risk"](leaf_state, leaf).note == "not predicted yet"
     assert (unknown.text, unknown.note, unknown.quality) == (MISSING, "cannot be told", None)
+
+
+@pytest.mark.parametrize(("quality", "flag"), [(Quality.GOOD, ""), (Quality.SUSPECT, " · suspect")])
+def test_remaining_life_is_shown_in_charges_and_days_with_its_interval(leaf, quality, flag):
+    day = 86400.0
+    readings = [
+        Reading.at(
+            Kind.PREDICTED, quantity, Level.PACK, np.array([value]), 90.0,
+            quality=quality, standard_uncertainty=error, provenance="t",
+        )
+        for quantity, value, error in (("rul", 180.0, 25.0), ("rul_time", 27.4 * day, 20.0 * day))
+    ]  # fmt: skip
+    state = PackState(time=90.0, step=9).updated(*readings)
+
+    cycles, time = SHOW["rul"](state, leaf), SHOW["rul_time"](state, leaf)
+
+    assert (cycles.text, cycles.note, cycles.quality) == ("180 cycles", f"131 to 229{flag}", quality)
+    assert (time.text, time.note) == ("27.4 days", f"0.0 to 66.6{flag}")
+
+
+def test_remaining_life_that_cannot_be_told_says_so(leaf):
+    nothing = Reading.at(
+        Kind.PREDICTED, "rul", Level.PACK, np.array([np.nan]), float("nan"), quality=Quality.BAD, provenance="t"
+    )
+
+    assert SHOW["rul"](PackState(time=0.0, step=0).updated(nothing), leaf).note == "cannot be told"

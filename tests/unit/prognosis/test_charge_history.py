@@ -81,13 +81,13 @@ def test_a_look_gives_remaining_life_the_summary_of_the_same_charges(small_pack,
 
 def test_memory_does_not_grow_and_a_look_stays_what_it_was(small_pack):
     history = fill(ChargeHistory(small_pack, begun=True), features_of(300))
-    size = history._ring.nbytes
+    size = history.memory
     look = history.look()
     before = look.windows(24, np.arange(4)).features.copy()
 
     fill(history, features_of(SLOTS - LONGEST_PAST, seed=9))
 
-    assert history._ring.nbytes == size < 5000 * small_pack.n_cells
+    assert history.memory == size < 6000 * small_pack.n_cells
     np.testing.assert_array_equal(look.windows(24, np.arange(4)).features, before)
     assert look.count[0] == 300
     assert history.look().count[0] == 304

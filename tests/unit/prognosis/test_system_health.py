@@ -131,3 +131,17 @@ def test_estimates_that_cannot_be_combined_are_refused(repo_root, values, error,
 
     with pytest.raises(SystemHealthError, match=message):
         assess_system_health(make_pack(repo_root), estimates)
+
+
+def test_predictions_are_what_to_expect_of_each_cell_where_measurements_are_drawn_to_the_mean(repo_root):
+    spec = make_pack(repo_root, parallel=1, series=40)
+    values = np.random.default_rng(3).normal(0.9, 0.01, spec.n_cells)
+
+    def weakest(predicted):
+        cells = CellEstimates(
+            values=values, standard_uncertainty=np.full(values.size, 0.02), common_share=0.0, predicted=predicted
+        )
+        return assess_system_health(spec, cells, draws=2000).capacity[Level.PACK].values[0]
+
+    # Errors as large as all differences: measured, the cells may be alike; predicted, they differ by that much more.
+    assert weakest(True) < values.min() < weakest(False)

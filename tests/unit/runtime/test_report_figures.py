@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from celltwin.runtime.report.figures import draw_deviations, draw_pack, draw_range, draw_risk, draw_soc, draw_soh
+from celltwin.runtime.report.figures import (
+    draw_deviations,
+    draw_life,
+    draw_pack,
+    draw_range,
+    draw_risk,
+    draw_soc,
+    draw_soh,
+)
 
 TIME = np.linspace(0.0, 3600.0, 61)
 
@@ -48,3 +56,13 @@ def test_truth_is_labelled_as_the_simulated_plants():
 
     assert "truth of the simulated plant" in draw_soh(cells, np.ones(50, dtype=bool), cells + 0.01)
     assert "truth" not in draw_soh(cells, np.ones(50, dtype=bool), None)
+
+
+def test_remaining_life_of_modules_is_drawn_with_what_may_be_trusted_apart():
+    cycles, half, ids = np.array([180.0, 20.0, np.nan]), np.array([40.0, 60.0, np.nan]), ("M01", "M02", "M03")
+
+    mixed = draw_life(ids, cycles, half, np.array([True, False, False]), 20.0)
+    trusted = draw_life(ids, cycles, half, np.array([True, True, False]), 20.0)
+
+    assert all(text in mixed for text in (*ids, "Cycles left", "not to be trusted", "pack"))
+    assert "not to be trusted" not in trusted

@@ -188,6 +188,11 @@ class ChargeHistory:
         """Number of changes so far."""
         return self._revision
 
+    @property
+    def memory(self) -> int:
+        """Size of all that is kept [bytes]; it does not grow."""
+        return sum(array.nbytes for array in vars(self).values() if isinstance(array, np.ndarray))
+
     def observe(self, state: PackState, features: ChargeFeatures) -> None:
         """Take in the charges that ended since the last process image, and the use of the cells.
 

@@ -15,6 +15,8 @@ __all__ = ["combine_health", "combine_uncertain"]
 
 # Draws behind a level's value: the mean of so many is within a tenth of its own uncertainty.
 DRAWS = 128
+# Modules whose draws differ by less are the same [share]: errors as large as all differences leave none of these.
+SAME = 1e-9
 # A group has a value when this share of its cells has one, and a good one when this share is good.
 LEAST_KNOWN, LEAST_GOOD = 0.5, 0.9
 
@@ -55,7 +57,7 @@ def combine_health(cells: Reading, spec: PackSpec) -> tuple[Reading, Reading, Re
 
 
 def combine_uncertain(cells: Reading, spec: PackSpec, state: PackState | None = None) -> tuple[Reading, ...]:
-    """Return what holds of groups, modules and pack, with no value lowest by chance alone.
+    """Return what holds of groups, modules and pack, from draws of what the cells may truly be.
 
     Values and uncertainties are those of :func:`assess_system_health`: means in parallel, the weakest in series. Time,
     quality and what is unknown are as :func:`combine_health` has them. Beside a health by capacity come health by
@@ -78,6 +80,7 @@ def combine_uncertain(cells: Reading, spec: PackSpec, state: PackState | None = 
     capacity = CellEstimates(
         values=np.where(known, cells.values, np.nan),
         standard_uncertainty=np.where(known, cells.standard_uncertainty, np.nan),
+        predicted=True,
     )
     resistance = None if state is None else _resistance(state, spec)
     health = assess_system_health(spec, capacity, resistance, draws=DRAWS)
@@ -108,9 +111,10 @@ def _resistance(state: PackState, spec: PackSpec) -> CellEstimates | None:
 def _drawn(plain: Reading, found: LevelHealth, spec: PackSpec) -> Reading:
     there = np.isfinite(plain.values)
     reason = plain.reason
-    if plain.level is Level.PACK:
-        name = spec.element_ids(Level.MODULE)[int(found.weakest[0])]
-        reason += f": {name}, the weakest in {100.0 * found.weakest_probability[0]:.0f} % of {DRAWS} draws"
+    if plain.level is Level.PACK and spec.n_modules > 1:
+        name, often = spec.element_ids(Level.MODULE)[int(found.weakest[0])], 100.0 * found.weakest_probability[0]
+        apart = found.spread[0] > SAME * abs(found.values[0])
+        reason += f": {name}, the weakest in {often:.0f} % of {DRAWS} draws" if apart else ", which cannot be told"
     return replace(
         plain,
         values=np.where(there, found.values, np.nan),

@@ -35,12 +35,16 @@ class CellEstimates:
         are alike. It shifts the whole pack; only the rest makes single cells look weaker than they are.
     shared_by : int
         How many cells in a row one value and its error stand for: those of a group where the group was measured.
+    predicted : bool
+        Whether the values are those of a regression, about which the truth scatters: as they are, they are what to
+        expect of each cell. Otherwise they scatter about the truth, as a measurement does, and the lowest is too low.
     """
 
     values: Array
     standard_uncertainty: Array
     common_share: float = 0.5
     shared_by: int = 1
+    predicted: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -132,7 +136,8 @@ def assess_system_health(
     true spread it is far below the true lowest. So each cell's value is first drawn towards the mean of the
     cells, as far as its own error is large against the true spread (normal population, whose spread is itself
     drawn from what the values and their errors leave open), and the network is solved for many such draws. A
-    cell without a value is drawn from the population.
+    cell without a value is drawn from the population. Predictions are not drawn towards the mean: what is known of a
+    cell is in them, and the truth scatters about them.
 
     Parameters
     ----------
@@ -196,26 +201,36 @@ class _Belief:
     variance: float
     known: NDArray[np.bool_]
     shared_by: int
+    predicted: bool
 
     @property
     def spread(self) -> float:
-        """Standard deviation of the true values: what the errors do not explain of the variance."""
-        return float(np.sqrt(max(self.variance - self.own_variance[self.known].mean(), 0.0)))
+        """Standard deviation of the true values: what errors do not explain of the variance, or add to predictions."""
+        error = self.own_variance[self.known].mean()
+        return float(np.sqrt(max(self.variance + (error if self.predicted else -error), 0.0)))
 
     def draw(self, random: np.random.Generator, count: int) -> Array:
         """Return true values that are possible, shape (count, n_cells): spread of the population first, then cells."""
         number = max(int(self.known.sum()) // self.shared_by, LEAST_KNOWN)
         own = self.own_variance
         variance = self.variance * (number - 1) / random.chisquare(number - 1, (count, 1))
-        population = np.maximum(variance - own[self.known].mean(), 0.0)
+        error = own[self.known].mean()
+        population = variance + error if self.predicted else np.maximum(variance - error, 0.0)
         middle = self.best[self.known].mean() + np.sqrt(variance / number) * random.standard_normal((count, 1))
-        trust = np.where(own > 0.0, population / np.maximum(population + own, 1e-30), 1.0) * self.known
+        whole = self.predicted | (own <= 0.0)
+        trust = np.where(whole, 1.0, population / np.maximum(population + own, 1e-30)) * self.known
         left = np.where(self.known, trust * own, population)
-        apart = np.repeat(random.standard_normal((count, own.size // self.shared_by)), self.shared_by, axis=1)
+        apart = np.repeat(_mirrored(random, count, own.size // self.shared_by), self.shared_by, axis=1)
         values = middle + trust * (self.best - middle) + np.sqrt(left) * apart
-        values += self.common * random.standard_normal((count, 1))
+        values += self.common * _mirrored(random, count, 1)
         possible: Array = np.maximum(values, 1e-3)  # neither capacity nor resistance is negative
         return possible
+
+
+def _mirrored(random: np.random.Generator, count: int, size: int) -> Array:
+    """Return standard normal numbers (count, size), every draw with its mirror image: means need fewer draws."""
+    half = random.standard_normal(((count + 1) // 2, size))
+    return np.concatenate([half, -half])[:count]
 
 
 def _believe(name: str, cells: CellEstimates, size: int) -> _Belief:
@@ -243,6 +258,7 @@ def _believe(name: str, cells: CellEstimates, size: int) -> _Belief:
         variance=float(values.var(ddof=1)),
         known=known,
         shared_by=cells.shared_by,
+        predicted=cells.predicted,
     )
 
 

@@ -12,11 +12,8 @@ from .figures import draw_life
 __all__ = ["level_texts", "life_content"]
 
 COVERAGE_95 = 1.96
-# Health of the pack beside that by capacity, and what it is called.
-FURTHER = {
-    "soh_energy": "By energy, at half the nominal current, it has",
-    "resistance_growth": "Its resistance is",
-}
+# Health of the pack beside that by capacity.
+FURTHER = {"soh_energy": "By energy, at half the nominal current", "resistance_growth": "Resistance"}
 
 
 def level_texts(evidence: Evidence) -> tuple[str, ...]:
@@ -25,11 +22,11 @@ def level_texts(evidence: Evidence) -> tuple[str, ...]:
     pack = evidence.series("soh", (Kind.PREDICTED, Level.PACK))
     if pack is not None:
         reason = _last_reason(evidence, "soh")
-        texts.append(f"The pack has {_with_interval('soh', pack, 0)} of its capacity without balancing. {reason}.")
+        texts.append(f"Pack, by capacity without balancing: {_with_interval('soh', pack, 0)}. {reason}.")
     for quantity, words in FURTHER.items():
         series = evidence.series(quantity, (Kind.PREDICTED, Level.PACK))
         if series is not None:
-            texts.append(f"{words} {_with_interval(quantity, series, 0)} of that of the fresh pack.")
+            texts.append(f"{words}: {_with_interval(quantity, series, 0)} of the fresh pack's.")
     return tuple(texts)
 
 
@@ -43,11 +40,13 @@ def life_content(evidence: Evidence) -> tuple[tuple[str, ...], str, tuple[tuple[
     if pack is None or modules is None:
         reason = _last_reason(evidence, "rul")
         return ((f"There is no prediction. {reason}.",), "", ()) if reason else None
-    texts = [f"The pack has {_with_interval('rul', pack, 0)} left. {_last_reason(evidence, 'rul')}."]
+    texts = [f"Pack: {_with_interval('rul', pack, 0)}. {_last_reason(evidence, 'rul')}."]
     time = evidence.series("rul_time", (Kind.PREDICTED, Level.PACK))
+    use = _last_reason(evidence, "rul_time").partition(";")[0]
     if time is not None:
-        use = _last_reason(evidence, "rul_time").partition(";")[0]
-        texts.append(f"{use} that is {_with_interval('rul_time', time, 0)}. Ageing at rest is not in it.")
+        texts.append(f"{use}: {_with_interval('rul_time', time, 0)}. Ageing at rest is not in it.")
+    elif use:
+        texts.append(f"{use}.")
     cells = evidence.series("rul", (Kind.PREDICTED, Level.CELL))
     if cells is not None:
         step = _last_step(cells)
@@ -81,7 +80,7 @@ def life_content(evidence: Evidence) -> tuple[tuple[str, ...], str, tuple[tuple[
 
 
 def _with_interval(quantity: str, series: Series | None, element: int) -> str:
-    """Return the newest value of an element with its 95 % interval and its quality, in display units."""
+    """Return the newest value of an element, its 95 % interval in brackets, and what is wrong with it."""
     if series is None:
         return "–"
     step = _last_step(series)
@@ -94,7 +93,7 @@ def _with_interval(quantity: str, series: Series | None, element: int) -> str:
         low, high = (
             f"{found.to_display(bound):.{found.decimals}f}" for bound in (max(value - half, 0.0), value + half)
         )
-        text += f" ({low} to {high}, 95 %)"
+        text += f" ({low} to {high})"
     quality = Quality(int(series.quality[step, element]))
     return text if quality is Quality.GOOD else f"{text}, {quality.name.lower()}"
 

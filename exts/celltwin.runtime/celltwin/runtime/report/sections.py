@@ -262,9 +262,7 @@ def _health(evidence: Evidence) -> Section | None:
     texts = [
         f"{int(known.sum())} cells predicted from their own charge curves; mean "
         f"{100 * np.nanmean(predicted):.1f} %, weakest {ids[weakest]} at {100 * predicted[weakest]:.1f} "
-        f"± {100 * interval:.1f} % (95 %). "
-        f"{int((known & trusted).sum())} of them may be trusted; "
-        "the others lie outside what the model was trained on.",
+        f"± {100 * interval:.1f} % (95 %). " + _trusted_text(int((known & trusted).sum()), int(known.sum())),
         *level_texts(evidence),
     ]
     if true_soh is not None:
@@ -274,10 +272,22 @@ def _health(evidence: Evidence) -> Section | None:
             f"The simulated plant knows the truth: mean absolute error {error.mean():.2f} points of SOH; "
             f"the 95 % interval holds it for {100 * inside.mean():.0f} % of the cells. "
             "The model learned from real cells and has never seen this plant."
+            + (" The past charges come from files, and this plant knows nothing of them." if _primed(evidence) else "")
         )
     return Section(
         "State of health", tuple(texts), (Picture("Histogram of the cells.", draw_soh(predicted, trusted, true_soh)),)
     )
+
+
+def _primed(evidence: Evidence) -> bool:
+    """Return whether the run was given past charges that are not its plant's."""
+    return (evidence.summary.get("past") or {}).get("from") not in (None, "new")
+
+
+def _trusted_text(trusted: int, known: int) -> str:
+    if trusted == known:
+        return "All of them may be trusted."
+    return f"{trusted} of them may be trusted; the others lie outside what the model was trained on."
 
 
 def _life(evidence: Evidence) -> Section | None:
@@ -286,7 +296,7 @@ def _life(evidence: Evidence) -> Section | None:
         return None
     texts, drawing, rows = content
     pictures = (Picture("Of every module; grey where it may not be trusted.", drawing),) if drawing else ()
-    heads = ("Module", "Health by capacity", "Cycles left", "Days left at this use")
+    heads = ("Module", "SOH by capacity (95 %)", "Cycles left (95 %)", "At this use (95 %)")
     return Section("Remaining life", texts, pictures, (Table(heads, rows[:MOST_ROWS]),) if rows else ())
 
 

@@ -16,13 +16,14 @@ import numpy as np
 
 from celltwin.core import Array, Kind, Level, PackSpec, PackState, Reading
 from celltwin.prognosis import RiskPriors, RunawayRiskPredictor
+from celltwin.prognosis.exported_models import MODEL_FILE
 from celltwin.prognosis.runaway_risk import HORIZONS
 from celltwin.prognosis.runaway_risk.kept_replays import replay_kept
 from celltwin.prognosis.runaway_risk.library_replay import ReplayedRun
 from celltwin.prognosis.runaway_risk.library_runs import run_library
-from celltwin.prognosis.runaway_risk.predictor import open_session
 from celltwin.prognosis.runaway_risk.risk_evaluation import evaluate_runs
-from celltwin.prognosis.runaway_risk.risk_folder import MODEL_FILE, default_risk_folder, read_risk
+from celltwin.prognosis.runaway_risk.risk_folder import REMEDY, default_risk_folder, read_risk
+from celltwin.prognosis.served_models import open_network
 from tools.bench.figures import Figures, bench_parser, hand_over
 from tools.bench.places import reference_pack
 from tools.bench.risk_picture import draw_risk
@@ -41,7 +42,7 @@ def run(work: Path, *, quick: bool = False, plots: Path | None = None) -> Figure
     folder = default_risk_folder()
     model, network = read_risk(folder)
     training: dict[str, Any] = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))["training"]
-    session = open_session(network, str(folder))
+    session = open_network(network, str(folder), REMEDY)
 
     def surrogate(inputs: Array) -> Array:
         return np.asarray(session.run(None, {"inputs": inputs})[0])

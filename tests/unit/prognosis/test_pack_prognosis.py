@@ -40,14 +40,14 @@ def risk_of(readings: tuple[Reading, ...]) -> Array:
     return next(one.values for one in readings if (one.quantity, one.level) == ("runaway_risk", Level.CELL))
 
 
-def test_health_and_risk_are_answered_for_every_level(spec, prognosis):
+def test_health_life_and_risk_are_answered_for_every_level(spec, prognosis):
     state = look(spec, 0, np.full(spec.n_cells, 298.15))
     prognosis.observe(state)
 
     answered = prognosis.ask(state)()
 
     found = {(one.quantity, one.level) for one in answered}
-    assert found == {(name, level) for name in ("soh", "runaway_risk") for level in Level}
+    assert found == {(name, level) for name in ("soh", "rul", "rul_time", "runaway_risk") for level in Level}
     assert all(one.kind is Kind.PREDICTED for one in answered)
     health = next(one for one in answered if one.quantity == "soh")
     assert np.all(health.quality == Quality.BAD)  # no charge has been seen

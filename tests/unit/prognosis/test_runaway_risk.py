@@ -150,7 +150,7 @@ def test_heat_without_a_leak_is_doubted(spec):
 def test_a_hot_neighbour_raises_the_risk_and_is_named(spec):
     _, calm = watch(spec, with_middle(spec, 110.0))
     predictor, assessment = watch(spec, with_middle(spec, 190.0), flow=0.0)
-    neighbours = predictor._loaded[1].neighbours[:, MIDDLE]
+    neighbours = predictor._loaded[1][0].neighbours[:, MIDDLE]
     beside = int(neighbours[neighbours != MIDDLE][0])
 
     assert assessment.risk.probability[beside, -1] > calm.risk.probability[beside, -1]
@@ -261,7 +261,7 @@ def test_a_damaged_network_is_refused(spec, tmp_path):
     shutil.copytree(default_risk_folder(), folder)
     (folder / "risk.onnx").write_bytes(b"nothing")
 
-    with pytest.raises(ModelError, match=r"not the network"):
+    with pytest.raises(ModelError, match="risk.onnx is not what"):
         RunawayRiskPredictor(spec, folder).load()
 
 

@@ -161,6 +161,12 @@ QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
             _celsius("temperature", "temperature", "Temperature", 173.15, 1773.15),
             _percent("soc", "soc", "SOC", highest=1.05),
             _percent("soh", "soh", "SOH", highest=1.3),
+            # By the energy of a discharge at half the nominal current, where soh is by capacity.
+            _percent("soh_energy", "sohEnergy", "SOH by energy", highest=1.3),
+            _percent("resistance_growth", "resistanceGrowth", "Resistance of the fresh one's", highest=100.0),
+            # Until the SOH falls to the end of life that the reason states; as charges, and at present use.
+            _plain("rul", "rul", "Remaining life", "cycles", 0.0, 1.0e5, 0),
+            _scaled("rul_time", "rulTime", "Remaining time", "s", "days", 1.0 / 86400.0, 0.0, 1.0e12, 1),
             # Probability of running away within the horizon that its reason states.
             Quantity(
                 key="runaway_risk",

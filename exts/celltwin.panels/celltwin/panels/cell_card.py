@@ -20,7 +20,18 @@ _SHARED = {
     "soc": (Level.GROUP, Level.MODULE),
     "soh": (Level.GROUP, Level.MODULE),
 }
-CARD_QUANTITIES = ("temperature", "voltage", "current", "soc", "soh", "runaway_risk", "capacity", "resistance")
+CARD_QUANTITIES = (
+    "temperature",
+    "voltage",
+    "current",
+    "soc",
+    "soh",
+    "rul",
+    "rul_time",
+    "runaway_risk",
+    "capacity",
+    "resistance",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -181,6 +181,22 @@ def _show_soh(state: PackState, _spec: PackSpec) -> Shown:
     return Shown(text=show_value("soh", value), note=note, quality=quality)
 
 
+def _show_life(quantity: str) -> Callable[[PackState, PackSpec], Shown]:
+    """Return what shows the remaining life of the pack with its 95 % interval, in charges or in time."""
+
+    def show(state: PackState, _spec: PackSpec) -> Shown:
+        pack = state.get(Kind.PREDICTED, quantity, Level.PACK)
+        if pack is None or not np.isfinite(pack.values[0]):
+            return Shown(text=MISSING, note="not predicted yet" if pack is None else "cannot be told", quality=None)
+        value, half = float(pack.values[0]), COVERAGE_95 * float(pack.standard_uncertainty[0])
+        quality = Quality(int(pack.quality[0]))
+        bounds = (show_value(quantity, bound, unit=False) for bound in (max(value - half, 0.0), value + half))
+        interval = " to ".join(bounds) if np.isfinite(half) else ""
+        return Shown(text=show_value(quantity, value), note=_join(interval, _flag(quality)), quality=quality)
+
+    return show
+
+
 def _show_risk(state: PackState, spec: PackSpec) -> Shown:
     """Return the probability that any cell runs away, its horizon, and the cell of the highest risk where one shows."""
     pack, cells = (state.get(Kind.PREDICTED, "runaway_risk", level) for level in (Level.PACK, Level.CELL))
@@ -209,6 +225,8 @@ PACK_CHANNELS: tuple[DisplayChannel, ...] = (
     DisplayChannel(key="power", label="Power", show=_show_pack("power")),
     DisplayChannel(key="soc", label="SOC", show=_show_pack("soc")),
     DisplayChannel(key="soh", label="SOH (95 %)", show=_show_soh),
+    DisplayChannel(key="rul", label="Life left (95 %)", show=_show_life("rul")),
+    DisplayChannel(key="rul_time", label="At present use", show=_show_life("rul_time")),
     DisplayChannel(key="runaway_risk", label="Runaway risk", show=_show_risk),
     DisplayChannel(key="hottest", label="Hottest cell", show=_show_extreme("temperature", highest=True)),
     DisplayChannel(key="lowest_voltage", label="Lowest voltage", show=_show_extreme("voltage", highest=False)),

@@ -13,7 +13,7 @@ from celltwin.stage.heat_map import UNTRUSTED_COLOUR, build_legend, fit_range
 
 __all__ = ["MAP_QUANTITIES", "PackMap", "fit_legend", "group_colours", "map_pack"]
 
-MAP_QUANTITIES = ("temperature", "voltage", "soc", "soh")
+MAP_QUANTITIES = ("temperature", "voltage", "soc", "soh", "rul")
 
 # Part of a legend that the values must fill for it to stay.
 WORTH_KEEPING = 0.4

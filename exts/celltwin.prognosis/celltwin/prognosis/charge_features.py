@@ -11,8 +11,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from celltwin.core import SECONDS_PER_HOUR, Array, Flags, Level, PackSpec, PackState, freeze
+from celltwin.core import SECONDS_PER_HOUR, Array, Flags, PackSpec, PackState, freeze
 
+from .cell_samples import sample_cells
 from .charge_windows import WindowIntegrals
 from .features import FEATURE_NAMES, REFERENCE_WINDOW, ChargeWindow, shape_features
 from .tail_filter import TailFilter
@@ -51,6 +52,18 @@ class ChargeDoubt(IntFlag):
     WINDOW_EXTENDED = 1
     TAIL_EXTENDED = 2
     VOLTAGE_NOT_HELD = 4
+
+
+DOUBT_TEXTS = {
+    ChargeDoubt.VOLTAGE_NOT_HELD: "voltage not held at the top",
+    ChargeDoubt.WINDOW_EXTENDED: "constant-current window not seen whole",
+    ChargeDoubt.TAIL_EXTENDED: "tail not seen whole",
+}
+
+
+def charge_causes(doubts: Flags) -> dict[str, NDArray[np.bool_]]:
+    """Return which charges are doubted, by cause in words, from :class:`ChargeDoubt` bits of shape (n,)."""
+    return {text: (doubts & doubt) != 0 for doubt, text in DOUBT_TEXTS.items()}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -94,8 +107,7 @@ class ChargeFeatures:
 
     Notes
     -----
-    Current is taken from the cell if it is measured or estimated there, else from group, module or pack, divided
-    by the parallel cells. The voltage is the group's. Both methods may be called from different threads.
+    Voltage and current are those of :func:`sample_cells`. The methods may be called from different threads.
     """
 
     def __init__(self, spec: PackSpec, window: ChargeWindow = REFERENCE_WINDOW) -> None:
@@ -146,9 +158,21 @@ class ChargeFeatures:
                 under_way=int(np.count_nonzero(self._stage > Stage.RISING)),
             )
 
+    def completed_since(self, time: float) -> tuple[NDArray[np.intp], ChargeRecord]:
+        """Return the cells whose newest charge was complete after a time [s], and these charges, a row each."""
+        with self._lock:
+            cells = np.flatnonzero(self._completed > time)
+            return cells, ChargeRecord(
+                features=freeze(self._features[cells]),
+                completed=freeze(self._completed[cells]),
+                doubts=freeze(self._doubts[cells]),
+                under_way=int(np.count_nonzero(self._stage > Stage.RISING)),
+            )
+
     def observe(self, state: PackState) -> None:
         """Take in one process image."""
-        time, voltage, current = self._samples(state)
+        samples = sample_cells(state, self._spec)
+        time, voltage, current = samples.time, samples.voltage, -samples.current * self._scale
         with self._lock:
             if state.time > self._last_state:
                 self._steps.append(state.time - self._last_state)
@@ -171,29 +195,6 @@ class ChargeFeatures:
             below = voltage < self._bounds.lowest_voltage
             self._stage[active & below & (self._stage == Stage.IDLE)] = Stage.RISING
             self._time[new], self._voltage[new], self._current[new] = time[new], voltage[new], current[new]
-
-    def _samples(self, state: PackState) -> tuple[Array, Array, Array]:
-        """Return time [s], voltage [V] and charging current [A as of a cell of the window's capacity]."""
-        spec = self._spec
-        voltage, time = np.full((2, spec.n_cells), np.nan)
-        current = np.full(spec.n_cells, np.nan)
-        for level in (Level.CELL, Level.GROUP):
-            reading = state.best("voltage", level)
-            if reading is not None:
-                each = spec.n_cells // spec.size(level)
-                found = np.repeat(np.where(reading.usable(), reading.values, np.nan), each)
-                missing = np.isnan(voltage)
-                time = np.where(missing, np.repeat(reading.time, each), time)
-                voltage = np.where(missing, found, voltage)
-        for level in (Level.CELL, Level.GROUP, Level.MODULE, Level.PACK):
-            reading = state.best("current", level)
-            if reading is not None:
-                share = {Level.CELL: 1, Level.PACK: spec.cells_in_parallel}.get(level, spec.parallel)
-                found = np.repeat(np.where(reading.usable(), reading.values, np.nan), spec.n_cells // spec.size(level))
-                current = np.where(np.isnan(current), -found / share, current)
-            if not np.isnan(current).any():
-                break
-        return time, voltage, current * self._scale
 
     def _constant_current(self, cells: NDArray[np.intp], step: Array, voltage: Array, current: Array) -> None:
         bounds = self._bounds

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .command_line_rul import train_rul
+from .command_line_transfer import train_soh_update
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,6 +28,7 @@ def train() -> None:
 
 
 app.command("rul")(train_rul)
+app.command("soh-update")(train_soh_update)
 
 
 @app.command()
@@ -200,35 +202,56 @@ def soh_window(
     checkpoints: Annotated[Path, typer.Option(help="Folder for checkpoints.")] = Path("out/train_soh_window"),
     chemistry: Annotated[str, typer.Option(help="Chemistry of the cells.")] = "NMC523",
 ) -> None:
-    """Train a model that sees the past of a cell on the published training cells, score it on the others, export it."""
+    """Train a model that sees the past of a cell on the published training cells, score it on the others, export it.
+
+    The entropies of the features are blanked, since a running pack has none, and what the model is worth is learnt
+    from training cells that were held out: the folder has all that a running twin needs.
+    """
     from rich.console import Console
     from rich.progress import Progress
 
     from .known_sets import load_known_cycles
-    from .past_windows import window_cycles
+    from .past_windows import blank_sampling_dependent, window_cycles
     from .protocols import evaluation_protocol
     from .sequence.registry import model_kind
     from .sequence.window_export import export_windows
+    from .trust import SERVED_TRUST, train_window_trust
+    from .window_model import write_window_trust
 
     console = Console()
     cycles = load_known_cycles(data, nominal_capacity)
     (fold,) = evaluation_protocol("honest", cycles).folds
     kind = model_kind(model, members=members)
-    learnt, scored = (window_cycles(cycles.select(names), window=kind.window) for names in (fold.training, fold.test))
+    learnt, scored = (
+        blank_sampling_dependent(window_cycles(cycles.select(names), window=kind.window))
+        for names in (fold.training, fold.test)
+    )
+    kept = checkpoints / f"{kind.name}_{cycles.digest[:12]}_{seed}_{members}_blanked"
     with Progress(console=console) as progress:
         task = progress.add_task(f"Training {kind.name}", total=kind.steps)
         fitted = kind.fit(
             learnt,
             seed=seed,
-            checkpoints=checkpoints / f"{kind.name}_{cycles.digest[:12]}_{seed}_{members}",
+            checkpoints=kept,
             on_step=lambda step, _steps: progress.update(task, completed=step),
         )
-    error = 100.0 * abs(fitted.predict(scored).mean(axis=0) - scored.soh) / scored.soh
+        task = progress.add_task("Training trust", total=None)
+        trust = train_window_trust(
+            cycles,
+            fold.training,
+            kind,
+            seed=seed,
+            checkpoints=kept / "trust",
+            on_fold=lambda done, asked: progress.update(task, completed=done, total=asked),
+        )
+    soh = fitted.predict(scored).mean(axis=0)
+    error = 100.0 * abs(soh - scored.soh) / scored.soh
     figures: dict[str, object] = {
         f"test MAPE of {name} [%]": float(error[scored.protocol == name].mean())
         for name in sorted(set(scored.protocol))
     }
     digest = export_windows(out, fitted, kind, cycles, fold.training, scored, figures, seed=seed, chemistry=chemistry)
+    write_window_trust(out, trust, scored, soh, SERVED_TRUST, seed)
     for name, value in figures.items():
         console.print(f"{name}: {value:.3f}")
     console.print(f"Model {out.name} sha256:{digest[:12]} in {out}")

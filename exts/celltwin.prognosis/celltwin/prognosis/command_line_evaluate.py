@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .command_line_rul import evaluate_rul
+from .command_line_transfer import evaluate_transfer
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,6 +29,7 @@ def evaluate() -> None:
 
 
 app.command("rul")(evaluate_rul)
+app.command("transfer")(evaluate_transfer)
 
 
 @app.command()

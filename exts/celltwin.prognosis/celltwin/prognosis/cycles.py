@@ -129,16 +129,23 @@ def stack_cells(cells: tuple[CellCycles, ...], columns: NDArray[np.intp]) -> tup
     return features, np.concatenate([cell.soh for cell in cells]), names
 
 
-def _read_cell(file: Path, content: bytes, nominal_capacity: float) -> CellCycles:
+def read_columns(file: Path, content: bytes, names: tuple[str, ...]) -> Array:
+    """Return the named columns of a CSV file, shape (n_rows, n_columns); an empty field is NaN.
+
+    Raises
+    ------
+    CycleDataError
+        If it is not text, a column is missing or a value is not a number.
+    """
     try:
         rows = list(csv.reader(content.decode("utf-8-sig").splitlines()))
     except UnicodeDecodeError as error:
         raise CycleDataError(f"not a text file ({error.reason})", where=str(file), remedy=REMEDY) from None
     header = [name.strip() for name in rows[0]] if rows else []
-    missing = [name for name in (*FEATURE_NAMES, CAPACITY_COLUMN) if name not in header]
+    missing = [name for name in names if name not in header]
     if missing:
         raise CycleDataError(f"column {missing[0]!r} is missing", where=str(file), remedy=REMEDY)
-    order = [header.index(name) for name in (*FEATURE_NAMES, CAPACITY_COLUMN)]
+    order = [header.index(name) for name in names]
     values = np.empty((len(rows) - 1, len(order)))
     for line, row in enumerate(rows[1:]):
         try:
@@ -147,6 +154,11 @@ def _read_cell(file: Path, content: bytes, nominal_capacity: float) -> CellCycle
             raise CycleDataError(
                 f"not a row of numbers ({error})", where=f"{file}:{line + 2}", remedy="Remove or repair the row"
             ) from None
+    return values
+
+
+def _read_cell(file: Path, content: bytes, nominal_capacity: float) -> CellCycles:
+    values = read_columns(file, content, (*FEATURE_NAMES, CAPACITY_COLUMN))
     labelled = np.isfinite(values[:, -1]) & (values[:, -1] > 0.0)
     if not labelled.any():
         raise CycleDataError("no cycle has a capacity", where=str(file), remedy=REMEDY)

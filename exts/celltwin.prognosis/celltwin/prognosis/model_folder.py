@@ -1,21 +1,26 @@
-"""A model on disk: the exported network, what it needs to be used, and the check that neither was damaged."""
+"""A model of one charge on disk: the exported network and what it needs to be used."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from celltwin.core import ModelError
 
-from .exported_models import newest_model
+from .exported_models import (
+    CARD_FILE,
+    MODEL_FILE,
+    newest_model,
+    read_checked,
+    read_description,
+    refuse_damaged,
+    write_model_files,
+)
 from .features import FEATURE_NAMES
 
-__all__ = ["MODEL_FILE", "NETWORK_FILE", "SohModel", "default_model_folder", "read_model", "write_model"]
+__all__ = ["NETWORK_FILE", "SohModel", "default_model_folder", "read_model", "write_model"]
 
-NETWORK_FILE, MODEL_FILE, CARD_FILE = "soh.onnx", "model.json", "MODEL_CARD.md"
+NETWORK_FILE = "soh.onnx"
 FORMAT = 1
 REMEDY = "Restore data/models from the repository, or train a model with `celltwin train soh`"
 
@@ -61,14 +66,14 @@ class SohModel:
 
 
 def default_model_folder() -> Path:
-    """Return the newest ``data/models/soh_<version>`` of the project.
+    """Return the newest ``data/models/soh_<version>`` of the project that looks at one charge.
 
     Raises
     ------
     ModelError
         If there is none.
     """
-    return newest_model("soh", "SOH model", REMEDY)
+    return newest_model("soh", "SOH model", REMEDY, form=FORMAT)
 
 
 def read_model(folder: Path) -> tuple[SohModel, bytes]:
@@ -79,28 +84,14 @@ def read_model(folder: Path) -> tuple[SohModel, bytes]:
     ModelError
         If a file is missing, unreadable or not what was exported.
     """
-    try:
-        content: Any = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
-        network = (folder / NETWORK_FILE).read_bytes()
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ModelError(f"the model cannot be read ({error})", where=str(folder), remedy=REMEDY) from None
-    try:
-        if content["format"] != FORMAT:
-            raise ModelError(f"format {content['format']!r} is not {FORMAT}", where=str(folder), remedy=REMEDY)
+    content = read_description(folder, REMEDY, form=FORMAT)
+    with refuse_damaged(folder, REMEDY):
         fields = dict(content["model"])
         model = SohModel(**{**fields, "inputs": tuple(fields["inputs"])})
         unknown = [name for name in model.inputs if name not in FEATURE_NAMES]
-    except (KeyError, TypeError) as error:
-        raise ModelError(
-            f"{MODEL_FILE} is damaged ({type(error).__name__}: {error})", where=str(folder), remedy=REMEDY
-        ) from None
     if unknown:
         raise ModelError(f"the model wants an unknown feature {unknown[0]!r}", where=str(folder), remedy=REMEDY)
-    if hashlib.sha256(network).hexdigest() != model.network_digest:
-        raise ModelError(
-            f"{NETWORK_FILE} is not the network that {MODEL_FILE} describes", where=str(folder), remedy=REMEDY
-        )
-    return model, network
+    return model, read_checked(folder, NETWORK_FILE, model.network_digest, REMEDY)
 
 
 def write_model(folder: Path, model: SohModel, network: bytes, card: str, training: dict[str, object]) -> None:
@@ -112,12 +103,4 @@ def write_model(folder: Path, model: SohModel, network: bytes, card: str, traini
         If the folder cannot be written.
     """
     content = {"format": FORMAT, "model": asdict(model), "training": training}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / NETWORK_FILE).write_bytes(network)
-        (folder / MODEL_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        (folder / CARD_FILE).write_text(card, encoding="utf-8")
-    except OSError as error:
-        raise ModelError(
-            f"the model cannot be written ({error})", where=str(folder), remedy="Choose another folder with --out"
-        ) from None
+    write_model_files(folder, {NETWORK_FILE: network, MODEL_FILE: content, CARD_FILE: card})

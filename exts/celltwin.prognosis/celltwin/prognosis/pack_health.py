@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from celltwin.core import Array, Flags, Level, PackSpec, Quality, Reading
+from celltwin.core import Array, Flags, Kind, Level, PackSpec, PackState, Quality, Reading
 
-__all__ = ["combine_health"]
+from .system_health import LEAST_KNOWN as LEAST_DRAWN
+from .system_health import CellEstimates, LevelHealth, assess_system_health
 
+__all__ = ["combine_health", "combine_uncertain"]
+
+# Draws behind a level's value: the mean of so many is within a tenth of its own uncertainty.
+DRAWS = 128
 # A group has a value when this share of its cells has one, and a good one when this share is good.
 LEAST_KNOWN, LEAST_GOOD = 0.5, 0.9
 
@@ -46,6 +51,71 @@ def combine_health(cells: Reading, spec: PackSpec) -> tuple[Reading, Reading, Re
         _reading(cells, Level.GROUP, groups, "Mean of its parallel cells"),
         _reading(cells, Level.MODULE, modules, "Its weakest group"),
         _reading(cells, Level.PACK, pack, "Its weakest module"),
+    )
+
+
+def combine_uncertain(cells: Reading, spec: PackSpec, state: PackState | None = None) -> tuple[Reading, ...]:
+    """Return what holds of groups, modules and pack, with no value lowest by chance alone.
+
+    Values and uncertainties are those of :func:`assess_system_health`: means in parallel, the weakest in series. Time,
+    quality and what is unknown are as :func:`combine_health` has them. Beside a health by capacity come health by
+    energy (``soh_energy``) and growth of resistance (``resistance_growth``) where the telemetry has shown the
+    resistances of the groups (``resistance_factor``).
+
+    Parameters
+    ----------
+    cells : Reading
+        A quantity of the cells that adds up like their capacity.
+    spec : PackSpec
+        The pack.
+    state : PackState, optional
+        Process image, where resistances are looked for.
+    """
+    plain = combine_health(cells, spec)
+    known = np.isfinite(cells.values) & np.isfinite(cells.standard_uncertainty)
+    if np.count_nonzero(known) < LEAST_DRAWN:
+        return plain
+    capacity = CellEstimates(
+        values=np.where(known, cells.values, np.nan),
+        standard_uncertainty=np.where(known, cells.standard_uncertainty, np.nan),
+    )
+    resistance = None if state is None else _resistance(state, spec)
+    health = assess_system_health(spec, capacity, resistance, draws=DRAWS)
+    levels = {reading.level: reading for reading in plain}
+    readings = [_drawn(levels[level], found, spec) for level, found in health.capacity.items()]
+    for quantity, by_level in (("soh_energy", health.energy), ("resistance_growth", health.resistance)):
+        readings += [
+            replace(_drawn(levels[level], found, spec), quantity=quantity) for level, found in by_level.items()
+        ]
+    return tuple(readings)
+
+
+def _resistance(state: PackState, spec: PackSpec) -> CellEstimates | None:
+    """Return the resistances of the cells over fresh ones, from those of their groups; None where few are known."""
+    reading = state.get(Kind.ESTIMATED, "resistance_factor", Level.GROUP)
+    if reading is None:
+        return None
+    known = reading.usable() & np.isfinite(reading.standard_uncertainty)
+    if np.count_nonzero(known) < LEAST_DRAWN:
+        return None
+    values, uncertainty = (
+        np.repeat(np.where(known, array, np.nan), spec.parallel)
+        for array in (reading.values, reading.standard_uncertainty)
+    )
+    return CellEstimates(values=values, standard_uncertainty=uncertainty, shared_by=spec.parallel)
+
+
+def _drawn(plain: Reading, found: LevelHealth, spec: PackSpec) -> Reading:
+    there = np.isfinite(plain.values)
+    reason = plain.reason
+    if plain.level is Level.PACK:
+        name = spec.element_ids(Level.MODULE)[int(found.weakest[0])]
+        reason += f": {name}, the weakest in {100.0 * found.weakest_probability[0]:.0f} % of {DRAWS} draws"
+    return replace(
+        plain,
+        values=np.where(there, found.values, np.nan),
+        standard_uncertainty=np.where(there, found.standard_uncertainty, np.nan),
+        reason=reason,
     )
 
 

@@ -1,16 +1,25 @@
-"""Everything that the twin predicts of its cells, behind one interface: their health, and the risk of runaway."""
+"""Everything that the twin predicts of its cells, behind one interface: health, remaining life, risk of runaway."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from celltwin.core import PackSpec, PackState, Reading
 
 from .charge_features import ChargeFeatures
+from .charge_history import CellPasts
+from .charge_history_files import open_history, save_history
+from .pack_life import PackLife
+from .pack_soh import PackSoh
 from .runaway_risk import RunawayRiskPredictor
 from .soh_predictor import SohPredictor
+from .window_predictor import WindowPredictor
 
 __all__ = ["PackPrognosis"]
+
+# Past charges are written at most so often while the pack runs [s of the twin].
+SAVE_PERIOD = 600.0
 
 
 class PackPrognosis:
@@ -20,12 +29,27 @@ class PackPrognosis:
     ----------
     spec : PackSpec
         The pack.
+    past : str
+        Where its past charges are from; see :func:`open_history`.
+    used_like : str
+        Cycling protocol of the training cells that it is used like; empty where it is like none.
+    keep : Path, optional
+        File that the past charges are written to, for the next run of the pack.
+
+    Raises
+    ------
+    SettingsError, CycleDataError
+        If the past charges cannot be read, or are of another pack.
     """
 
-    def __init__(self, spec: PackSpec) -> None:
+    def __init__(self, spec: PackSpec, *, past: str = "", used_like: str = "", keep: Path | None = None) -> None:
+        self._spec, self._keep = spec, keep
         self._features = ChargeFeatures(spec)
-        self._health = SohPredictor(spec, self._features)
+        self._history = open_history(spec, past)
+        self._health = PackSoh(spec, SohPredictor(spec, self._features), WindowPredictor(used_like=used_like))
+        self._life = PackLife(spec, used_like)
         self._risk = RunawayRiskPredictor(spec)
+        self._saved = (self._history.revision, float("-inf"))
 
     def load(self) -> None:
         """Load the models; may be called from any thread.
@@ -36,11 +60,13 @@ class PackPrognosis:
             If a model is missing or damaged.
         """
         self._health.load()
+        self._life.load()
         self._risk.load()
 
     def observe(self, state: PackState) -> None:
         """Show a process image to what gathers charges and balances heat."""
         self._features.observe(state)
+        self._history.observe(state, self._features)
         self._risk.observe(state)
 
     def ask(self, state: PackState) -> Callable[[], tuple[Reading, ...]]:
@@ -51,5 +77,31 @@ class PackPrognosis:
         state : PackState
             Process image, already observed.
         """
-        evidence = self._risk.evidence
-        return lambda: (*self._health.predict(state), *self._risk.predict(state, evidence))
+        evidence, pasts = self._risk.evidence, self._history.look()
+
+        def answer() -> tuple[Reading, ...]:
+            readings = (
+                *self._health.predict(pasts, state),
+                *self._life.predict(pasts),
+                *self._risk.predict(state, evidence),
+            )
+            if pasts.revision != self._saved[0] and pasts.time - self._saved[1] >= SAVE_PERIOD:
+                self._save(pasts)
+            return readings
+
+        return answer
+
+    def close(self) -> None:
+        """Write the past charges a last time.
+
+        Raises
+        ------
+        RecordingError
+            If they cannot be written.
+        """
+        self._save(self._history.look())
+
+    def _save(self, pasts: CellPasts) -> None:
+        if self._keep is not None and pasts.held.any():
+            save_history(pasts, self._spec, self._keep)
+        self._saved = (pasts.revision, pasts.time)

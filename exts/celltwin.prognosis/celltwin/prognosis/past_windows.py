@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from celltwin.core import Array, freeze
 
 from .cycles import CellCycles, CycleDataError
-from .features import FEATURE_NAMES, feature_columns
+from .features import FEATURE_NAMES, SAMPLING_DEPENDENT, feature_columns
 
-__all__ = ["BEGINNING", "PastWindows", "window_cycles"]
+__all__ = ["BEGINNING", "PastWindows", "blank_sampling_dependent", "window_cycles"]
 
 # Cycles that the beginning of a cell is averaged over: what later ones are compared with.
 BEGINNING = 30
@@ -94,6 +94,18 @@ def window_cycles(
         cell=np.repeat([cell.name for cell in cells], lengths),
         protocol=np.repeat([cell.protocol for cell in cells], lengths),
     )
+
+
+def blank_sampling_dependent(windows: PastWindows) -> PastWindows:
+    """Return windows of all sixteen features with 0 for those of :data:`SAMPLING_DEPENDENT`.
+
+    A model that learns from such windows does not look at the entropies, which a running pack does not have.
+    """
+    columns = feature_columns(SAMPLING_DEPENDENT)
+    features, beginning = windows.features.copy(), windows.beginning.copy()
+    features[..., columns] = 0.0
+    beginning[:, columns] = 0.0
+    return replace(windows, features=freeze(features), beginning=freeze(beginning))
 
 
 def mean_of_beginning(values: Array) -> Array:

@@ -32,9 +32,11 @@ class InputScaling:
     stand_in: Array
 
     def apply(self, values: Array) -> Array:
-        """Return inputs of shape (n, n_inputs) scaled, values that are not finite replaced."""
-        whole = np.where(np.isfinite(values), values, self.stand_in)
-        return (whole - self.mean) / self.spread
+        """Return inputs of shape (..., n_inputs) scaled in their own precision, values that are not finite replaced."""
+        mean, spread, stand_in = (each.astype(values.dtype) for each in (self.mean, self.spread, self.stand_in))
+        finite = np.isfinite(values)
+        scaled: Array = ((values if finite.all() else np.where(finite, values, stand_in)) - mean) / spread
+        return scaled
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -62,9 +64,12 @@ class Territory:
 
     def distance(self, scaled: Array) -> Array:
         """Return the Mahalanobis distance to the nearest protocol, shape (n,), of scaled inputs (n, n_inputs)."""
-        offset = scaled[:, np.newaxis, :] - self.centres
-        white = np.einsum("pij,npj->npi", self.whitening, offset)
-        distance: Array = np.sqrt((white**2).sum(axis=2).min(axis=1))
+        white = self.whitening.reshape(-1, scaled.shape[1]) @ scaled.T
+        white = (
+            white.reshape(*self.centres.shape, len(scaled))
+            - np.einsum("pij,pj->pi", self.whitening, self.centres)[..., np.newaxis]
+        )
+        distance: Array = np.sqrt((white**2).sum(axis=1).min(axis=0))
         return distance
 
 

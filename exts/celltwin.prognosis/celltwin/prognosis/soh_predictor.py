@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from celltwin.core import Array, Flags, Kind, Level, ModelError, PackSpec, PackState, Quality, Reading, find_quantity
+from celltwin.core import Array, Flags, Kind, Level, PackSpec, PackState, Quality, Reading, find_quantity
 
-from .charge_features import ChargeDoubt, ChargeFeatures, ChargeRecord
+from .charge_features import ChargeFeatures, ChargeRecord, charge_causes
 from .features import feature_columns
 from .model_folder import REMEDY, SohModel, default_model_folder, read_model
 from .pack_health import combine_health
+from .served_models import ServedModel, absent_readings, open_network, same_cell
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -23,8 +23,7 @@ __all__ = ["SohPrediction", "SohPredictor"]
 
 # A prediction so far outside the SOH of the training data is an extrapolation [-].
 EXTRAPOLATION = 0.02
-# Nominal capacities that differ by less are the same cell [share].
-SAME_CAPACITY = 0.05
+OTHER_CAPACITY = "other nominal capacity than the training cells"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,7 +52,7 @@ class SohPrediction:
     causes: dict[str, int]
 
 
-class SohPredictor:
+class SohPredictor(ServedModel[SohModel, "onnxruntime.InferenceSession"]):
     """Serve the SOH network to a running pack.
 
     Parameters
@@ -67,52 +66,10 @@ class SohPredictor:
     """
 
     def __init__(self, spec: PackSpec, features: ChargeFeatures | None = None, model: str | Path | None = None) -> None:
+        super().__init__("SOH model")
         self._spec = spec
         self._features = features or ChargeFeatures(spec)
         self._folder = Path(model) if model is not None else None
-        self._lock = threading.Lock()
-        self._loaded: tuple[SohModel, onnxruntime.InferenceSession] | None = None
-
-    @property
-    def ready(self) -> bool:
-        """Whether the model has been loaded."""
-        return self._loaded is not None
-
-    @property
-    def model(self) -> SohModel:
-        """Description of the loaded model.
-
-        Raises
-        ------
-        ModelError
-            If none has been loaded.
-        """
-        return self._require()[0]
-
-    def load(self) -> None:
-        """Load the network; takes some tenths of a second, and may be called from any thread.
-
-        Raises
-        ------
-        ModelError
-            If the model is missing or damaged.
-        """
-        import onnxruntime
-
-        with self._lock:
-            if self._loaded is not None:
-                return
-            folder = self._folder or default_model_folder()
-            model, network = read_model(folder)
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = 1
-            options.log_severity_level = 3
-            try:
-                session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
-                session.run(None, {"inputs": np.zeros((1, len(model.inputs)))})
-            except Exception as error:  # ONNX Runtime raises types of its own that derive from nothing common
-                raise ModelError(f"the network cannot be run ({error})", where=str(folder), remedy=REMEDY) from None
-            self._loaded = (model, session)
 
     def observe(self, state: PackState) -> None:
         """Show a process image to the charge features."""
@@ -130,17 +87,12 @@ class SohPredictor:
         state : PackState
             Process image.
         """
-        if self._loaded is None:
-            return self._absent("SOH model", "the model is still being loaded")
-        model, _ = self._loaded
-        chemistry = self._spec.cell.chemistry
-        if chemistry != model.chemistry:
-            return self._absent(
-                model.provenance, f"the model was trained on {model.chemistry} cells; this pack has {chemistry}"
-            )
+        refusal = self.refusal()
+        if refusal is not None:
+            return self.absent(refusal)
         record = self._features.record(state.time)
         if not np.isfinite(record.completed).any():
-            return self._absent(model.provenance, _describe_waiting(record, self._features.bounds_text))
+            return self.absent(self.waiting())
         prediction = self.assess(record)
         cells = Reading(
             kind=Kind.PREDICTED,
@@ -150,10 +102,30 @@ class SohPredictor:
             time=record.completed,
             quality=prediction.quality,
             standard_uncertainty=prediction.standard_uncertainty,
-            provenance=model.provenance,
+            provenance=self.model.provenance,
             reason=_describe(prediction, record),
         )
         return (cells, *combine_health(cells, self._spec))
+
+    def refusal(self) -> str | None:
+        """Return why no cell of this pack gets a number; None where the model is loaded and knows its chemistry."""
+        if self._loaded is None:
+            return "the model is still being loaded"
+        chemistry = self._spec.cell.chemistry
+        if chemistry != self.model.chemistry:
+            return f"the model was trained on {self.model.chemistry} cells; this pack has {chemistry}"
+        return None
+
+    def waiting(self) -> str:
+        """Return what is awaited while no charge is complete, in words."""
+        under_way = self._features.record().under_way
+        seen = f"{under_way} cells are being charged" if under_way else "no such charge has begun"
+        return f"it needs one whole charge of a cell, {self._features.bounds_text}; {seen}"
+
+    def absent(self, reason: str) -> tuple[Reading, ...]:
+        """Return readings of all levels without a number, which say why."""
+        provenance = self.model.provenance if self.ready else "SOH model"
+        return absent_readings(self._spec, "soh", provenance, f"No SOH: {reason}")
 
     def assess(self, record: ChargeRecord) -> SohPrediction:
         """Return what the network says of some charges.
@@ -172,15 +144,12 @@ class SohPredictor:
         bounds = find_quantity("soh")
         possible = (soh >= bounds.lowest) & (soh <= bounds.highest)
         far = distance > model.threshold
-        doubts = record.doubts
         causes = {
             "unlike the training data": far,
             "health outside the training data": (soh < model.lowest - EXTRAPOLATION)
             | (soh > model.highest + EXTRAPOLATION),
-            "voltage not held at the top": (doubts & ChargeDoubt.VOLTAGE_NOT_HELD) != 0,
-            "constant-current window not seen whole": (doubts & ChargeDoubt.WINDOW_EXTENDED) != 0,
-            "tail not seen whole": (doubts & ChargeDoubt.TAIL_EXTENDED) != 0,
-            "other nominal capacity than the training cells": np.full(known.size, self._other_capacity(model)),
+            **charge_causes(record.doubts),
+            OTHER_CAPACITY: np.full(known.size, not same_cell(self._spec, model.nominal_capacity)),
         }
         suspect = np.logical_or.reduce(list(causes.values()))
         quality = np.where(suspect, Quality.SUSPECT, Quality.GOOD)
@@ -199,33 +168,10 @@ class SohPredictor:
             },
         )
 
-    def _require(self) -> tuple[SohModel, onnxruntime.InferenceSession]:
-        if self._loaded is None:
-            raise ModelError("no SOH model has been loaded", remedy="Call load() first")
-        return self._loaded
-
-    def _other_capacity(self, model: SohModel) -> bool:
-        return abs(self._spec.cell.capacity / model.nominal_capacity - 1.0) > SAME_CAPACITY
-
-    def _absent(self, provenance: str, reason: str) -> tuple[Reading, ...]:
-        return tuple(
-            Reading.at(
-                Kind.PREDICTED,
-                "soh",
-                level,
-                np.full(self._spec.size(level), np.nan),
-                float("nan"),
-                quality=Quality.BAD,
-                provenance=provenance,
-                reason=f"No SOH: {reason}",
-            )
-            for level in (Level.CELL, Level.GROUP, Level.MODULE, Level.PACK)
-        )
-
-
-def _describe_waiting(record: ChargeRecord, bounds: str) -> str:
-    seen = f"{record.under_way} cells are being charged" if record.under_way else "no such charge has begun"
-    return f"it needs one whole charge of a cell, {bounds}; {seen}"
+    def _open(self) -> tuple[SohModel, onnxruntime.InferenceSession]:
+        folder = self._folder or default_model_folder()
+        model, network = read_model(folder)
+        return model, open_network(network, str(folder), REMEDY)
 
 
 def _describe(prediction: SohPrediction, record: ChargeRecord) -> str:

@@ -33,11 +33,14 @@ class CellEstimates:
     common_share : float
         Share of the error variance that all cells have in common, 0 to 1: one network errs alike on cells that
         are alike. It shifts the whole pack; only the rest makes single cells look weaker than they are.
+    shared_by : int
+        How many cells in a row one value and its error stand for: those of a group where the group was measured.
     """
 
     values: Array
     standard_uncertainty: Array
     common_share: float = 0.5
+    shared_by: int = 1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -192,6 +195,7 @@ class _Belief:
     common: float
     variance: float
     known: NDArray[np.bool_]
+    shared_by: int
 
     @property
     def spread(self) -> float:
@@ -200,14 +204,15 @@ class _Belief:
 
     def draw(self, random: np.random.Generator, count: int) -> Array:
         """Return true values that are possible, shape (count, n_cells): spread of the population first, then cells."""
-        number = int(self.known.sum())
+        number = max(int(self.known.sum()) // self.shared_by, LEAST_KNOWN)
         own = self.own_variance
         variance = self.variance * (number - 1) / random.chisquare(number - 1, (count, 1))
         population = np.maximum(variance - own[self.known].mean(), 0.0)
         middle = self.best[self.known].mean() + np.sqrt(variance / number) * random.standard_normal((count, 1))
         trust = np.where(own > 0.0, population / np.maximum(population + own, 1e-30), 1.0) * self.known
         left = np.where(self.known, trust * own, population)
-        values = middle + trust * (self.best - middle) + np.sqrt(left) * random.standard_normal((count, own.size))
+        apart = np.repeat(random.standard_normal((count, own.size // self.shared_by)), self.shared_by, axis=1)
+        values = middle + trust * (self.best - middle) + np.sqrt(left) * apart
         values += self.common * random.standard_normal((count, 1))
         possible: Array = np.maximum(values, 1e-3)  # neither capacity nor resistance is negative
         return possible
@@ -237,6 +242,7 @@ def _believe(name: str, cells: CellEstimates, size: int) -> _Belief:
         common=float(np.sqrt(cells.common_share * np.mean(error[known] ** 2))),
         variance=float(values.var(ddof=1)),
         known=known,
+        shared_by=cells.shared_by,
     )
 
 

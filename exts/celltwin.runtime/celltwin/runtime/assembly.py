@@ -24,7 +24,7 @@ from celltwin.core import (
 )
 from celltwin.estimation import AlarmMonitor, Assimilator
 from celltwin.prescription import advice_readings
-from celltwin.prognosis import PackPrognosis
+from celltwin.prognosis import HISTORY_FILE, PackPrognosis
 from celltwin.stage import open_pack_stage, read_pack
 from celltwin.telemetry import HistoryWriter, Ingest, open_recording
 
@@ -85,7 +85,9 @@ def assemble(settings: TwinSettings, spec: PackSpec, folder: RunFolder, *, stage
         ingest = Ingest(spec)
         recalibration = _recalibration(settings, spec, folder, ingest)
         history = HistoryWriter(folder.history, spec)
-        prognosis = PackPrognosis(spec)
+        prognosis = PackPrognosis(
+            spec, past=settings.past, used_like=settings.used_like, keep=folder.path / HISTORY_FILE
+        )
         loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="celltwin-prognosis")
         loaded = loader.submit(prognosis.load)
         prescriber = _Prescriber(spec)
@@ -125,6 +127,7 @@ def assemble(settings: TwinSettings, spec: PackSpec, folder: RunFolder, *, stage
                 prescriber.close,
                 *(() if recalibration is None else (recalibration.close,)),
                 lambda: loader.shutdown(wait=True, cancel_futures=True),
+                prognosis.close,
             ),
         )
     except BaseException:

@@ -48,6 +48,10 @@ def run(
     fidelity: Annotated[str, typer.Option(help="Cell model of the simulated plant: SPMe, DFN or ECM.")] = "SPMe",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 1,
     recalibrated: Annotated[str, typer.Option(help="Earlier run of the same pack, whose recalibration goes on.")] = "",
+    past: Annotated[
+        str, typer.Option(help="Past charges: an earlier run of the pack, a folder of CSV histories, or new.")
+    ] = "",
+    used_like: Annotated[str, typer.Option(help="Protocol of the training cells that the pack is used like.")] = "",
 ) -> None:
     """Run a twin in plain Python, without Kit."""
     from .console import RunConsole
@@ -66,6 +70,8 @@ def run(
             fidelity=fidelity,
             seed=seed,
             recalibrated=recalibrated,
+            past=past,
+            used_like=used_like,
         ),
         host="Python",
     )

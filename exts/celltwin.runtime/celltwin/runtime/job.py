@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from celltwin.core import BackgroundWorker, CelltwinError, PackState
+from celltwin.prognosis import HISTORY_FILE
 from celltwin.stage import read_pack
 
 from .active import set_current_twin
@@ -270,6 +271,11 @@ class TwinJob:
                 if tier is not None
             },
             "recalibration": None if parts.recalibration is None else parts.recalibration.entry(),
+            "past": {
+                "from": self.settings.past or None,
+                "used_like": self.settings.used_like or None,
+                "file": HISTORY_FILE if (self.folder.path / HISTORY_FILE).exists() else None,
+            },
             "truth": TRUTH_FILE if (self.folder.path / TRUTH_FILE).exists() else None,
         }
 

@@ -48,6 +48,11 @@ class TwinSettings:
         Whether to write ``report.html`` at the end.
     recalibrated : str
         Earlier run of the same pack, whose recalibration goes on; empty to begin anew.
+    past : str
+        Where the past charges of the cells are from: the folder of an earlier run of the same pack, a folder of CSV
+        histories, or ``new`` for a pack whose first charge is yet to come; empty where its past is unknown.
+    used_like : str
+        Cycling protocol of the training cells that the pack is used like, such as ``2C``; empty where it is like none.
     campaign : str
         Campaign file to run instead of a twin; empty for a twin.
     ray : str
@@ -69,6 +74,8 @@ class TwinSettings:
     quantity: str = "temperature"
     report: bool = True
     recalibrated: str = ""
+    past: str = ""
+    used_like: str = ""
     campaign: str = ""
     ray: str = ""
     workers: int = 0
@@ -81,10 +88,10 @@ class TwinSettings:
             raise SettingsError(
                 f"--fidelity {self.fidelity}: unknown cell model", remedy=f"Use {' or '.join(FIDELITIES)}"
             )
-        if self.quantity not in ("temperature", "voltage", "soc", "soh"):
+        if self.quantity not in ("temperature", "voltage", "soc", "soh", "rul"):
             raise SettingsError(
                 f"--quantity {self.quantity}: the pack cannot be coloured by it",
-                remedy="Use temperature, voltage, soc or soh",
+                remedy="Use temperature, voltage, soc, soh or rul",
             )
         for name, least in (("speed", 0.0), ("duration", 0.0), ("step_period", 1e-3), ("workers", 0)):
             if not getattr(self, name) >= least:

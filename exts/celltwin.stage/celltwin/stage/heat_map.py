@@ -29,10 +29,17 @@ _UNTRUSTED = 256  # index after the last step of a colour map
 
 # Heat glows: black-body order for temperatures. Viridis for a state where more is neither good nor bad; plasma for
 # health, so that a picture of charge is never taken for one of health.
-_MAPS = {"temperature": "inferno", "coolant_temperature": "inferno", "soh": "plasma"}
+_MAPS = {"temperature": "inferno", "coolant_temperature": "inferno", "soh": "plasma", "rul": "plasma"}
 _FIRST_STEP = {"inferno": 28}  # its darkest tenth cannot be told from an unlit background
 # Smallest span of a scale [SI]: below it a picture would show the noise of sensors as structure.
-_SMALLEST_SPAN = {"temperature": 2.0, "coolant_temperature": 2.0, "voltage": 0.02, "soc": 0.02, "soh": 0.02}
+_SMALLEST_SPAN = {
+    "temperature": 2.0,
+    "coolant_temperature": 2.0,
+    "voltage": 0.02,
+    "soc": 0.02,
+    "soh": 0.02,
+    "rul": 20.0,
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,6 +32,8 @@ DEADBANDS: Mapping[str, float] = {
     "temperature": 0.5,
     "soc": 0.01,
     "soh": 0.005,
+    "rul": 5.0,
+    "rul_time": 86400.0,
     "coolant_temperature": 0.5,
 }
 

@@ -1,4 +1,4 @@
-"""A remaining-life model on disk: two exported ensembles, what they know, and the check that nothing was damaged."""
+"""A remaining-life model on disk: two exported ensembles and what they know."""
 
 from __future__ import annotations
 
@@ -12,6 +12,15 @@ import numpy as np
 
 from celltwin.core import Array, ModelError, freeze
 
+from ..exported_models import (
+    CARD_FILE,
+    MODEL_FILE,
+    newest_model,
+    read_checked,
+    read_description,
+    refuse_damaged,
+    write_model_files,
+)
 from ..scaling import InputScaling, Territory
 from .life_calibration import LifeCalibration
 from .life_inputs import input_names
@@ -19,7 +28,6 @@ from .life_knowledge import LifeKnowledge
 
 __all__ = ["LifeModel", "life_model_folder", "read_life_model", "write_life_model"]
 
-MODEL_FILE, CARD_FILE = "model.json", "MODEL_CARD.md"
 FORMAT = 1
 REMEDY = "Restore data/models from the repository, or train a model with `celltwin train rul`"
 VARIANTS = {False: "features", True: "history"}
@@ -64,15 +72,7 @@ def life_model_folder() -> Path:
     ModelError
         If there is none.
     """
-    for parent in Path(__file__).resolve().parents:
-        found = [
-            folder
-            for folder in (parent / "data" / "models").glob("rul_*")
-            if folder.name.removeprefix("rul_").isdigit()
-        ]
-        if found:
-            return max(found, key=lambda folder: int(folder.name.removeprefix("rul_")))
-    raise ModelError("no model of remaining life found", where="data/models", remedy=REMEDY)
+    return newest_model("rul", "model of remaining life", REMEDY, form=FORMAT)
 
 
 def write_life_model(folder: Path, model: LifeModel, card: str, training: dict[str, object]) -> None:
@@ -97,16 +97,8 @@ def write_life_model(folder: Path, model: LifeModel, card: str, training: dict[s
         },
         "training": training,
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for history, network in model.networks.items():
-            (folder / f"{VARIANTS[history]}.onnx").write_bytes(network)
-        (folder / MODEL_FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        (folder / CARD_FILE).write_text(card, encoding="utf-8")
-    except OSError as error:
-        raise ModelError(
-            f"the model cannot be written ({error})", where=str(folder), remedy="Choose another folder with --out"
-        ) from None
+    networks = {f"{VARIANTS[history]}.onnx": network for history, network in model.networks.items()}
+    write_model_files(folder, {**networks, MODEL_FILE: json.dumps(content, indent=1) + "\n", CARD_FILE: card})
 
 
 def read_life_model(folder: Path) -> LifeModel:
@@ -117,20 +109,12 @@ def read_life_model(folder: Path) -> LifeModel:
     ModelError
         If a file is missing, unreadable or not what was exported.
     """
-    try:
-        content: Any = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
-        networks = {history: (folder / f"{name}.onnx").read_bytes() for history, name in VARIANTS.items()}
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ModelError(f"the model cannot be read ({error})", where=str(folder), remedy=REMEDY) from None
-    try:
-        if content["format"] != FORMAT:
-            raise ModelError(f"format {content['format']!r} is not {FORMAT}", where=str(folder), remedy=REMEDY)
+    content = read_description(folder, REMEDY, form=FORMAT)
+    with refuse_damaged(folder, REMEDY):
+        networks = {}
         for history, name in VARIANTS.items():
             described = content["variants"][name]
-            if hashlib.sha256(networks[history]).hexdigest() != described["sha256"]:
-                raise ModelError(
-                    f"{name}.onnx is not the network that {MODEL_FILE} describes", where=str(folder), remedy=REMEDY
-                )
+            networks[history] = read_checked(folder, f"{name}.onnx", described["sha256"], REMEDY)
             if tuple(described["inputs"]) != input_names(history):
                 raise ModelError(f"{name}.onnx wants other inputs", where=str(folder), remedy=REMEDY)
         return LifeModel(
@@ -143,10 +127,6 @@ def read_life_model(folder: Path) -> LifeModel:
             },
             networks=networks,
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(
-            f"{MODEL_FILE} is damaged ({type(error).__name__}: {error})", where=str(folder), remedy=REMEDY
-        ) from None
 
 
 def _knowledge_to_json(knowledge: LifeKnowledge) -> dict[str, object]:

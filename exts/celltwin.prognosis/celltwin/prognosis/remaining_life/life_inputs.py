@@ -13,7 +13,16 @@ from celltwin.core import Array, freeze
 from ..cycles import CellCycles
 from ..features import FEATURE_NAMES, SAMPLING_DEPENDENT, feature_columns
 
-__all__ = ["BEGINNING", "PAST", "LifeInputs", "describe_cells", "describe_past", "input_names", "now_columns"]
+__all__ = [
+    "BEGINNING",
+    "PAST",
+    "LifeInputs",
+    "describe_cells",
+    "describe_past",
+    "finite_median",
+    "input_names",
+    "now_columns",
+]
 
 # Cycles of a past that are looked at, of the median that stands for now, and of the beginning that it is compared with.
 PAST, NEWEST, BEGINNING = 100, 10, 10
@@ -63,7 +72,11 @@ def now_columns() -> NDArray[np.intp]:
 
 
 def describe_past(
-    features: Array, beginning: Array, cycle: Array, history: Array | None = None, extremes: Array | None = None
+    features: NDArray[np.floating],
+    beginning: Array,
+    cycle: Array,
+    history: Array | None = None,
+    extremes: Array | None = None,
 ) -> Array:
     """Return the summary of some pasts.
 
@@ -71,8 +84,9 @@ def describe_past(
 
     Parameters
     ----------
-    features : ndarray of shape (n, 100, 16)
-        The newest cycles, oldest first; a cell younger than that has NaN before its first. May hold infinities.
+    features : ndarray of shape (n, past, 16)
+        The newest 100 cycles, oldest first; a cell younger than that has NaN before its first. May hold infinities.
+        Without ``history`` 60 are enough. Computed quickest where cycles lie together in memory, (past, n, 16).
     beginning : ndarray of shape (n, 16)
         Median of the finite values of the cell's first 10 cycles, as far as they lie in its past.
     cycle : ndarray of shape (n,)
@@ -87,22 +101,25 @@ def describe_past(
     ndarray of shape (n, n_inputs)
         The summary.
     """
-    used = features[:, :, feature_columns(USED)]
-    finite = np.where(np.isfinite(used), used, np.nan)
-    beginning = beginning[:, feature_columns(USED)]
-    newest = _newest(finite)
-    now = _median(finite[:, -NEWEST:])
+    columns = feature_columns(USED)
+    past = np.moveaxis(features, 1, 0)
+    finite = np.isfinite(past)
+    if not finite.all():
+        past = np.where(finite, past, np.nan)
+    newest = _newest(past)
+    now = finite_median(past[-NEWEST:])
     parts = [newest, now, now - beginning, beginning]
-    parts += [_slope(finite[:, -span:]) for span in FEATURE_SPANS]
+    parts += [_slope(past[-span:]) for span in FEATURE_SPANS]
+    parts = [part[:, columns] for part in parts]
     if history is not None and extremes is not None:
-        soh = history[:, :, np.newaxis]
-        level = _median(soh[:, -5:])
+        soh = history.T[:, :, np.newaxis]
+        level = finite_median(soh[-5:])
         reach = np.minimum(cycle - 1.0, HISTORY_LAG).astype(np.intp)
         before = history[np.arange(len(history)), PAST - 1 - reach][:, np.newaxis]
         highest, first = extremes[:, :1], extremes[:, 1:]
-        parts += [soh[:, -1], level, highest, highest - level, before - level, first]
-        parts += [_slope(soh[:, -span:]) for span in HISTORY_SPANS]
-    summary: Array = np.concatenate(parts, axis=1)
+        parts += [soh[-1], level, highest, highest - level, before - level, first]
+        parts += [_slope(soh[-span:]) for span in HISTORY_SPANS]
+    summary: Array = np.concatenate(parts, axis=1, dtype=np.float64)
     return summary
 
 
@@ -152,7 +169,7 @@ def _windows(values: Array, chosen: NDArray[np.intp]) -> Array:
 def _beginning(values: Array) -> Array:
     """Return the median of the first cycles up to each, shape of ``values``."""
     first = np.where(np.isfinite(values[:BEGINNING]), values[:BEGINNING], np.nan)
-    medians = np.stack([_median(first[np.newaxis, : end + 1])[0] for end in range(len(first))])
+    medians = np.stack([finite_median(first[: end + 1]) for end in range(len(first))])
     return medians[np.minimum(np.arange(len(values)), len(first) - 1)]
 
 
@@ -163,36 +180,42 @@ def _extremes(soh: Array) -> Array:
     return np.stack([np.maximum.accumulate(running_median(soh)), first], axis=1)
 
 
-def _newest(values: Array) -> Array:
-    """Return the newest finite value of each column, NaN where there is none; values (n, past, k)."""
-    known = np.isfinite(values)
-    last = values.shape[1] - 1 - np.argmax(known[:, ::-1], axis=1)
-    newest: Array = np.take_along_axis(values, last[:, np.newaxis], axis=1)[:, 0]
-    return newest
-
-
-def _median(values: Array) -> Array:
-    """Return the median over axis 1 of the finite values, NaN where there is none; quick where all are finite."""
-    ordered = np.sort(values, axis=1)  # NaN goes last
-    count = np.isfinite(values).sum(axis=1)
-    lower = np.take_along_axis(ordered, np.maximum(count - 1, 0)[:, np.newaxis] // 2, axis=1)[:, 0]
-    upper = np.take_along_axis(ordered, np.minimum(count // 2, values.shape[1] - 1)[:, np.newaxis], axis=1)[:, 0]
+def finite_median(values: NDArray[np.floating]) -> Array:
+    """Return the median over axis 0 of what is not NaN, NaN where there is nothing; quick where all is known."""
+    ordered = np.sort(values, axis=0)  # NaN goes last
+    known = np.isfinite(ordered)
+    if known[-1].all():
+        between: Array = (ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2.0
+        return between
+    count = known.sum(axis=0)
+    lower = np.take_along_axis(ordered, np.maximum(count - 1, 0)[np.newaxis] // 2, axis=0)[0]
+    upper = np.take_along_axis(ordered, np.minimum(count // 2, len(values) - 1)[np.newaxis], axis=0)[0]
     middle: Array = np.where(count > 0, (lower + upper) / 2.0, np.nan)
     return middle
 
 
-def _slope(values: Array) -> Array:
-    """Return the least-squares slope over axis 1 [1/cycle] of the finite values; 0 for fewer than three."""
+def _newest(values: NDArray[np.floating]) -> Array:
+    """Return the newest value over axis 0 that is not NaN, NaN where there is none; values (past, n, k)."""
     known = np.isfinite(values)
-    filled = np.where(known, values, 0.0)
-    time = np.arange(values.shape[1], dtype=np.float64)[np.newaxis, :, np.newaxis]
-    count = known.sum(axis=1)
-    some = np.maximum(count, 1)
-    mean_time = (time * known).sum(axis=1) / some
-    mean = filled.sum(axis=1) / some
-    apart = (time - mean_time[:, np.newaxis]) * known
-    variance = (apart**2).sum(axis=1)
-    slope: Array = np.where(
-        count > 2, (apart * (filled - mean[:, np.newaxis])).sum(axis=1) / np.maximum(variance, 1e-12), 0.0
-    )
+    if known[-1].all():
+        last_row: Array = values[-1]
+        return last_row
+    last = len(values) - 1 - np.argmax(known[::-1], axis=0)
+    newest: Array = np.take_along_axis(values, last[np.newaxis], axis=0)[0]
+    return newest
+
+
+def _slope(values: NDArray[np.floating]) -> Array:
+    """Return the least-squares slope over axis 0 [1/cycle] of what is not NaN; 0 for fewer than three values."""
+    time = np.arange(len(values)) - (len(values) - 1) / 2.0
+    known = np.isfinite(values)
+    if known.all():
+        whole: Array = np.tensordot((time / (time**2).sum()).astype(values.dtype), values, axes=1)
+        return whole
+    filled = np.where(known, values, 0.0).astype(np.float64)
+    total, moment = (np.tensordot(basis, filled, axes=1) for basis in (np.ones(len(time)), time))
+    count, first, second = (np.tensordot(time**power, known.astype(np.float64), axes=1) for power in range(3))
+    middle = first / np.maximum(count, 1.0)
+    variance = second - count * middle**2
+    slope: Array = np.where(count > 2.0, (moment - middle * total) / np.maximum(variance, 1e-12), 0.0)
     return slope

@@ -113,6 +113,12 @@ def build_life_network(n_inputs: int, n_levels: int, members: int, settings: Lif
     return network
 
 
+def _softplus(x: torch.Tensor) -> torch.Tensor:
+    """Return log(1 + exp(x)); from operators that ONNX Runtime has vectorised, as it has not its own Softplus."""
+    positive: torch.Tensor = x.relu() + (1.0 + (-x.abs()).exp()).log()
+    return positive
+
+
 @cache
 def _network_class() -> type[torch.nn.Module]:
     import torch
@@ -141,11 +147,11 @@ def _network_class() -> type[torch.nn.Module]:
                 if layer + 1 < len(self.weights):
                     x = self.dropout(nn.silu(x))
             first, scale, resistance = x.chunk(3, dim=2)
-            stretches = nn.softplus(first[:, :, 1:] - 3.0)
+            stretches = _softplus(first[:, :, 1:] - 3.0)
             start = first[:, :, :1]
             median = torch.cat([start, start + torch.cumsum(stretches, dim=2)], dim=2)
-            positive = SMALLEST_SCALE + nn.softplus(scale - 3.0)
-            return torch.stack([median, positive, nn.softplus(resistance + 0.5)], dim=1)
+            positive = SMALLEST_SCALE + _softplus(scale - 3.0)
+            return torch.stack([median, positive, _softplus(resistance + 0.5)], dim=1)
 
     return RemainingLife
 

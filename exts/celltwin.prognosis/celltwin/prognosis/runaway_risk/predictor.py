@@ -5,22 +5,18 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from celltwin.core import Array, Flags, Kind, Level, ModelError, PackSpec, PackState, Quality, Reading
 
+from ..served_models import ServedModel, absent_readings, open_network
 from .heat_evidence import CellEvidence, HeatEvidence
 from .risk_folder import REMEDY, StoredRisk, default_risk_folder, read_risk
 from .risk_model import CellRisk, RiskModel
 from .risk_priors import RiskPriors
 from .risk_reasons import describe_cell
-from .rollout import INPUTS
 from .rollout_campaign import HORIZONS
-
-if TYPE_CHECKING:
-    import onnxruntime
 
 __all__ = ["RiskAssessment", "RunawayRiskPredictor"]
 
@@ -56,7 +52,7 @@ class RiskAssessment:
         return self.risk.lower[:, horizon], self.risk.upper[:, horizon]
 
 
-class RunawayRiskPredictor:
+class RunawayRiskPredictor(ServedModel[StoredRisk, tuple[HeatEvidence, RiskModel]]):
     """Serve the risk of thermal runaway to a running pack.
 
     The interface is that of :class:`SohPredictor`: ``load`` in any thread, ``observe`` every process image, ``predict``
@@ -91,55 +87,17 @@ class RunawayRiskPredictor:
             raise ModelError(
                 f"there is no horizon of {horizon:g} s", remedy=f"Choose one of {', '.join(f'{h:g}' for h in HORIZONS)}"
             )
+        super().__init__("model of runaway risk")
         self._spec, self._horizon, self._priors = spec, HORIZONS.index(horizon), priors
         self._folder = Path(model) if model is not None else None
         self._lock = threading.Lock()
-        self._loaded: tuple[StoredRisk, HeatEvidence, RiskModel] | None = None
-
-    @property
-    def ready(self) -> bool:
-        """Whether the model has been loaded."""
-        return self._loaded is not None
-
-    @property
-    def model(self) -> StoredRisk:
-        """Description of the loaded model.
-
-        Raises
-        ------
-        ModelError
-            If none has been loaded.
-        """
-        return self._require()[0]
-
-    def load(self) -> None:
-        """Load the network; takes some tenths of a second, and may be called from any thread.
-
-        Raises
-        ------
-        ModelError
-            If the model is missing or damaged.
-        """
-        with self._lock:
-            if self._loaded is not None:
-                return
-            folder = self._folder or default_risk_folder()
-            stored, network = read_risk(folder)
-            session = open_session(network, str(folder))
-            evidence = HeatEvidence(self._spec, stored.constants)
-
-            def surrogate(inputs: Array) -> Array:
-                return np.asarray(session.run(None, {"inputs": inputs})[0])
-
-            model = RiskModel(surrogate, stored.recalibration, self._priors or stored.priors)
-            self._loaded = (stored, evidence, model)
 
     def observe(self, state: PackState) -> None:
         """Show a process image to the heat balance; before the model is loaded it is passed over."""
         loaded = self._loaded
         if loaded is not None and self._refusal(loaded[0]) is None:
             with self._lock:
-                loaded[1].observe(state)
+                loaded[1][0].observe(state)
 
     @property
     def evidence(self) -> CellEvidence | None:
@@ -148,7 +106,7 @@ class RunawayRiskPredictor:
         if loaded is None:
             return None
         with self._lock:
-            return loaded[1].newest
+            return loaded[1][0].newest
 
     def predict(self, state: PackState, evidence: CellEvidence | None = None) -> tuple[Reading, ...]:
         """Return the predicted risk of cells, groups, modules and pack within the horizon.
@@ -165,7 +123,7 @@ class RunawayRiskPredictor:
         """
         if self._loaded is None:
             return self._absent("runaway risk model", "the model is still being loaded")
-        stored, source, _ = self._loaded
+        stored, (source, _) = self._loaded
         refusal = self._refusal(stored)
         if refusal is not None:
             return self._absent(stored.provenance, refusal)
@@ -186,18 +144,18 @@ class RunawayRiskPredictor:
         ModelError
             If no model has been loaded.
         """
-        _, source, _ = self._require()
+        _, (source, _) = self._require()
         with self._lock:
             evidence = source.newest
         return self._assess(evidence, None)
 
     def explain(self, assessment: RiskAssessment, cell: int) -> str:
         """Return why a cell is at risk, in words."""
-        _, source, _ = self._require()
+        _, (source, _) = self._require()
         return describe_cell(cell, self._spec, assessment.evidence, assessment.risk, source)
 
     def _assess(self, evidence: CellEvidence | None, now: float | None) -> RiskAssessment | None:
-        _, source, model = self._require()
+        _, (source, model) = self._require()
         if evidence is None or not np.isfinite(evidence.temperature).any():
             return None
         risk = model.assess(evidence, source, self._spec.parallel, self._spec.n_modules)
@@ -208,7 +166,7 @@ class RunawayRiskPredictor:
         return RiskAssessment(time=evidence.time, risk=risk, evidence=evidence, quality=quality)
 
     def _readings(self, assessment: RiskAssessment) -> tuple[Reading, ...]:
-        stored, _, model = self._require()
+        stored, (_, model) = self._require()
         spec, risk, column = self._spec, assessment.risk, self._horizon
         reason = self._reason(assessment, model)
         readings = []
@@ -259,10 +217,16 @@ class RunawayRiskPredictor:
             + "; ".join(f"{ids[cell]} {values[cell]:.1e}: {self.explain(assessment, cell)}" for cell in named)
         )
 
-    def _require(self) -> tuple[StoredRisk, HeatEvidence, RiskModel]:
-        if self._loaded is None:
-            raise ModelError("no model of runaway risk has been loaded", remedy="Call load() first")
-        return self._loaded
+    def _open(self) -> tuple[StoredRisk, tuple[HeatEvidence, RiskModel]]:
+        folder = self._folder or default_risk_folder()
+        stored, network = read_risk(folder)
+        session = open_network(network, str(folder), REMEDY)
+        evidence = HeatEvidence(self._spec, stored.constants)
+
+        def surrogate(inputs: Array) -> Array:
+            return np.asarray(session.run(None, {"inputs": inputs})[0])
+
+        return stored, (evidence, RiskModel(surrogate, stored.recalibration, self._priors or stored.priors))
 
     def _refusal(self, stored: StoredRisk) -> str | None:
         cell, constants = self._spec.cell, stored.constants
@@ -273,40 +237,7 @@ class RunawayRiskPredictor:
         return None
 
     def _absent(self, provenance: str, reason: str) -> tuple[Reading, ...]:
-        return tuple(
-            Reading.at(
-                Kind.PREDICTED,
-                "runaway_risk",
-                level,
-                np.full(self._spec.size(level), np.nan),
-                float("nan"),
-                quality=Quality.BAD,
-                provenance=provenance,
-                reason=f"No risk of runaway: {reason}",
-            )
-            for level in _LEVELS
-        )
-
-
-def open_session(network: bytes, where: str) -> onnxruntime.InferenceSession:
-    """Return a session of an exported surrogate on one thread.
-
-    Raises
-    ------
-    ModelError
-        If it cannot be run.
-    """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
-        session.run(None, {"inputs": np.ones((1, len(INPUTS)), dtype=np.float32)})
-    except Exception as error:  # ONNX Runtime raises types of its own that derive from nothing common
-        raise ModelError(f"the network cannot be run ({error})", where=where, remedy=REMEDY) from None
-    return session
+        return absent_readings(self._spec, "runaway_risk", provenance, f"No risk of runaway: {reason}")
 
 
 def _any_of(own: Array, count: int, common: float) -> Array:

@@ -8,11 +8,12 @@ import numpy as np
 
 from celltwin.core import Array, ModelError
 
+from ..exported_models import CARD_FILE
 from .library_cases import FAMILIES
 from .library_runs import LibraryRun
 from .risk_calibration import LibrarySplit
 from .risk_evaluation import THRESHOLD, Evaluation
-from .risk_folder import CARD_FILE, StoredRisk
+from .risk_folder import StoredRisk
 from .rollout_campaign import HORIZONS
 
 __all__ = ["write_card"]

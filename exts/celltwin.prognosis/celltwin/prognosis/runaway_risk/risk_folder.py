@@ -1,16 +1,21 @@
-"""The risk model on disk: surrogate, constants, recalibration and priors, and the check that none was damaged."""
+"""The risk model on disk: surrogate, constants, recalibration and priors."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from celltwin.core import ModelError
 
-from ..exported_models import newest_model
+from ..exported_models import (
+    MODEL_FILE,
+    newest_model,
+    read_checked,
+    read_description,
+    refuse_damaged,
+    write_model_files,
+)
 from .abuse_constants import AbuseConstants
 from .risk_model import Recalibration
 from .risk_priors import RiskPriors, parse_priors
@@ -18,8 +23,6 @@ from .rollout import INPUTS
 from .rollout_campaign import HORIZONS
 
 __all__ = [
-    "CARD_FILE",
-    "MODEL_FILE",
     "NETWORK_FILE",
     "PRIORS_FILE",
     "StoredRisk",
@@ -28,7 +31,7 @@ __all__ = [
     "write_risk",
 ]
 
-NETWORK_FILE, MODEL_FILE, CARD_FILE, PRIORS_FILE = "risk.onnx", "model.json", "MODEL_CARD.md", "priors.toml"
+NETWORK_FILE, PRIORS_FILE = "risk.onnx", "priors.toml"
 FORMAT = 1
 REMEDY = "Restore data/models from the repository, or train a model with `celltwin train risk`"
 
@@ -74,7 +77,7 @@ def default_risk_folder() -> Path:
     ModelError
         If there is none.
     """
-    return newest_model("risk", "model of runaway risk", REMEDY)
+    return newest_model("risk", "model of runaway risk", REMEDY, form=FORMAT)
 
 
 def read_risk(folder: Path) -> tuple[StoredRisk, bytes]:
@@ -85,14 +88,8 @@ def read_risk(folder: Path) -> tuple[StoredRisk, bytes]:
     ModelError
         If a file is missing, unreadable or not what was exported.
     """
-    try:
-        content: Any = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
-        network = (folder / NETWORK_FILE).read_bytes()
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ModelError(f"the model cannot be read ({error})", where=str(folder), remedy=REMEDY) from None
-    try:
-        if content["format"] != FORMAT:
-            raise ModelError(f"format {content['format']!r} is not {FORMAT}", where=str(folder), remedy=REMEDY)
+    content = read_description(folder, REMEDY, form=FORMAT)
+    with refuse_damaged(folder, REMEDY):
         if tuple(content["inputs"]) != INPUTS or tuple(content["horizons"]) != HORIZONS:
             raise ModelError("inputs or horizons are not those of this version", where=str(folder), remedy=REMEDY)
         lines = content["recalibration"]
@@ -104,15 +101,7 @@ def read_risk(folder: Path) -> tuple[StoredRisk, bytes]:
             priors=parse_priors(folder / PRIORS_FILE),
             network_digest=content["network_digest"],
         )
-    except (KeyError, TypeError) as error:
-        raise ModelError(
-            f"{MODEL_FILE} is damaged ({type(error).__name__}: {error})", where=str(folder), remedy=REMEDY
-        ) from None
-    if hashlib.sha256(network).hexdigest() != model.network_digest:
-        raise ModelError(
-            f"{NETWORK_FILE} is not the network that {MODEL_FILE} describes", where=str(folder), remedy=REMEDY
-        )
-    return model, network
+    return model, read_checked(folder, NETWORK_FILE, model.network_digest, REMEDY)
 
 
 def write_risk(
@@ -142,11 +131,4 @@ def write_risk(
         "network_digest": hashlib.sha256(network).hexdigest(),
         "training": training,
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / NETWORK_FILE).write_bytes(network)
-        (folder / MODEL_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise ModelError(
-            f"the model cannot be written ({error})", where=str(folder), remedy="Choose another folder with --out"
-        ) from None
+    write_model_files(folder, {NETWORK_FILE: network, MODEL_FILE: content})

@@ -12,16 +12,16 @@ import numpy as np
 from celltwin.core import Array, PackSpec, SettingsError
 
 from ..exported_models import library_versions
+from ..served_models import open_network
 from .abuse_constants import AbuseConstants, abuse_constants_of
 from .kept_replays import replay_kept
 from .library_cases import DURATION
 from .library_replay import ReplayedRun
 from .library_runs import LibraryRun, load_run, run_library
-from .predictor import open_session
 from .risk_calibration import LibrarySplit, fit_recalibration, split_library
 from .risk_card import write_card
 from .risk_evaluation import Evaluation, base_rates, evaluate_runs
-from .risk_folder import PRIORS_FILE, StoredRisk, read_risk, write_risk
+from .risk_folder import PRIORS_FILE, REMEDY, StoredRisk, read_risk, write_risk
 from .risk_priors import RiskPriors, library_priors, parse_priors
 from .surrogate import SurrogateSettings
 from .surrogate_export import export_surrogate
@@ -172,7 +172,7 @@ def calibrate_risk(
         If the folder cannot be written or has no priors.
     """
     tell = on_step or (lambda *_: None)
-    session = open_session(network, str(folder))
+    session = open_network(network, str(folder), REMEDY)
     files = run_library(
         work / "library",
         spec,

@@ -12,7 +12,7 @@ from celltwin.core import Array
 from ..features import feature_columns
 from ..past_windows import PastWindows
 
-__all__ = ["RHYTHM_FEATURE", "Duties", "fit_duties", "rhythm_weights"]
+__all__ = ["LARGEST_RHYTHM", "RHYTHM_FEATURE", "Duties", "fit_duties", "one_hot", "rhythm_weights"]
 
 # What is charged at constant current follows what was discharged before: it shows the step of a duty that repeats.
 RHYTHM_FEATURE = "CC charge time"
@@ -43,8 +43,8 @@ class Duties:
 
     def membership(self, windows: PastWindows) -> Array:
         """Return 1 for the duty of each window, shape (n, n_duties + 1); the last column is any that is unknown."""
-        known = windows.protocol[:, np.newaxis] == np.array(self.names)
-        found: Array = np.concatenate([known, ~known.any(axis=1, keepdims=True)], axis=1).astype(np.float64)
+        known = one_hot(windows.protocol, self.names)
+        found: Array = np.concatenate([known, 1.0 - known.sum(axis=1, keepdims=True)], axis=1)
         return found
 
     def rhythm(self, windows: PastWindows) -> Array:
@@ -58,6 +58,12 @@ class Duties:
         folded = _fold(windows, self.period) / self.typical
         clipped: Array = np.clip(folded, -LARGEST_RHYTHM, LARGEST_RHYTHM)
         return clipped
+
+
+def one_hot(protocols: NDArray[np.str_], names: tuple[str, ...]) -> Array:
+    """Return 1 in the column of each protocol (n,), shape (n, n_names); a row of zeros where it has none."""
+    found: Array = (protocols[:, np.newaxis] == np.array(names)).astype(np.float64)
+    return found
 
 
 def fit_duties(windows: PastWindows) -> Duties:

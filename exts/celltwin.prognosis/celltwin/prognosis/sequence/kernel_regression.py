@@ -21,7 +21,7 @@ from ..scaling import InputScaling, fit_scaling
 from .duty import Duties, fit_duties
 from .window_description import describe_windows
 
-__all__ = ["KernelPart", "KernelRegression", "KernelSettings", "fit_kernel"]
+__all__ = ["KernelPart", "KernelRegression", "KernelSettings", "draw_rows", "fit_kernel", "matern_likeness"]
 
 PREDICTED_AT_ONCE = 4096  # windows
 JITTER = 1e-6  # added to the diagonal of the normal equations
@@ -129,12 +129,12 @@ def fit_kernel(windows: PastWindows, settings: KernelSettings, *, seed: int) -> 
     scaling = fit_scaling(windows.features[:, -1])
     duties = fit_duties(windows) if settings.knows_duty else None
     random = np.random.default_rng(seed)
-    rows = _draw(windows, settings.points, random)
+    rows = draw_rows(windows.soh.size, settings.points, random)
     places = _places(windows, scaling, settings, duties)
     points = tuple(place[rows] for place in places)
     matrix = _kernel(points, points, settings)
     if settings.learnt > settings.points and windows.soh.size > settings.points:
-        learnt = _draw(windows, settings.learnt, random)
+        learnt = draw_rows(windows.soh.size, settings.learnt, random)
         mean = float(windows.soh[learnt].mean())
         cross = _kernel(points, tuple(place[learnt] for place in places), settings)
         target = cross @ (windows.soh[learnt] - mean)
@@ -150,9 +150,8 @@ def fit_kernel(windows: PastWindows, settings: KernelSettings, *, seed: int) -> 
     )
 
 
-def _draw(windows: PastWindows, points: int, random: np.random.Generator) -> NDArray[np.intp]:
-    """Return which windows are kept: one at random of each of so many stretches of equal length."""
-    n = windows.soh.size
+def draw_rows(n: int, points: int, random: np.random.Generator) -> NDArray[np.intp]:
+    """Return which of n rows are kept: one at random of each of so many stretches of equal length."""
     if n <= points:
         return np.arange(n)
     edges = np.linspace(0, n, points + 1)
@@ -175,7 +174,13 @@ def _kernel(left: tuple[Array, ...], right: tuple[Array, ...], settings: KernelS
     """Return likenesses of shape (n_left, n_right)."""
     total = np.zeros((len(left[0]), len(right[0])))
     for part, a, b in zip(settings.parts, left, right, strict=True):
-        square = (a**2).sum(axis=1)[:, np.newaxis] + (b**2).sum(axis=1) - 2.0 * a @ b.T
-        distance = settings.decay * np.sqrt(np.maximum(square, 0.0))
-        total += part.weight * (1.0 + distance) * np.exp(-distance)
+        total += part.weight * matern_likeness(a, b, settings.decay)
     return total
+
+
+def matern_likeness(a: Array, b: Array, decay: float = 1.0) -> Array:
+    """Return the Matern likenesses (3/2) of places (n_a, n_columns) and (n_b, n_columns), shape (n_a, n_b)."""
+    square = (a**2).sum(axis=1)[:, np.newaxis] + (b**2).sum(axis=1) - 2.0 * a @ b.T
+    distance = decay * np.sqrt(np.maximum(square, 0.0))
+    likeness: Array = (1.0 + distance) * np.exp(-distance)
+    return likeness

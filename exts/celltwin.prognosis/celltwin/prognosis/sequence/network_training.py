@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from celltwin.core import Array, SettingsError
+
 from ..past_windows import PastWindows
 from .checkpoints import load_training, save_training
 from .physics_residuals import build_dynamics, physics_loss
@@ -18,7 +20,7 @@ from .window_inputs import EXTRA_CHANNELS, WindowInputs
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["hide_past", "train_window_network"]
+__all__ = ["balance_protocols", "hide_past", "train_window_network"]
 
 CHECKPOINT_EVERY = 200  # steps
 RISING_SHARE = 0.1  # of the steps, in which the learning rate rises
@@ -32,10 +34,13 @@ def train_window_network(
     settings: WindowSettings,
     *,
     seed: tuple[int, ...],
+    start: torch.nn.Module | None = None,
+    frozen: tuple[str, ...] = (),
+    likelihood: Array | None = None,
     checkpoints: Path | None = None,
     on_step: Callable[[int, float], None] | None = None,
 ) -> torch.nn.Module:
-    """Train one network.
+    """Train one network, from random weights or from those of another.
 
     The random numbers of a step follow from the seed and the number of the step alone, so that a training that
     was interrupted ends as if it had not been.
@@ -52,16 +57,27 @@ def train_window_network(
         Size and training.
     seed : tuple of int
         Seed of everything random here.
+    start : torch.nn.Module, optional
+        Trained network of the same build and settings whose weights are gone on with; it stays as it is.
+    frozen : tuple of str
+        Parts of the network (``encoder``, ``memory``, ...) whose weights stay those of ``start``.
+    likelihood : ndarray of shape (n,), optional
+        How likely each window is drawn; they sum to one. As ``settings.balance`` says where absent.
     checkpoints : Path, optional
         Folder for this network's checkpoints; none are kept where absent.
     on_step : callable, optional
         Called with the number of each finished step and its loss.
+
+    Raises
+    ------
+    SettingsError
+        If the network has no such part to freeze.
     """
     import torch
 
     x = torch.as_tensor(inputs.channels(windows))
     y = torch.as_tensor(inputs.scaled_soh(windows))
-    draw = _likelihood(windows.protocol, settings.balance)
+    draw = balance_protocols(windows.protocol, settings.balance) if likelihood is None else likelihood
     following = _following(windows)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the sums of one thread do not depend on the machine's load
@@ -69,11 +85,14 @@ def train_window_network(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(_seed(seed))
             network = build(x.shape[2], settings)
+            if start is not None:
+                network.load_state_dict(start.state_dict())
+            _freeze(network, frozen)
             models = [network]
             if settings.physics.any:
                 models.append(build_dynamics(x.shape[2], settings.width))
             optimiser = torch.optim.AdamW(
-                [value for model in models for value in model.parameters()],
+                [value for model in models for value in model.parameters() if value.requires_grad],
                 lr=settings.learning_rate,
                 weight_decay=settings.weight_decay,
             )
@@ -102,6 +121,14 @@ def train_window_network(
     return trained
 
 
+def balance_protocols(protocols: NDArray[np.str_], balance: float) -> Array:
+    """Return how likely windows of these protocols (n,) are drawn, shape (n,): (cycles of the protocol) ** -balance."""
+    _, index, counts = np.unique(protocols, return_inverse=True, return_counts=True)
+    weights = counts[index].astype(np.float64) ** -balance
+    likelihood: Array = weights / weights.sum()
+    return likelihood
+
+
 def hide_past(windows: torch.Tensor, kept: NDArray[np.intp], begun: NDArray[np.bool_]) -> torch.Tensor:
     """Return windows (n, window, channels) as if only the ``kept`` (n,) newest cycles of a cell had been seen.
 
@@ -118,6 +145,16 @@ def hide_past(windows: torch.Tensor, kept: NDArray[np.intp], begun: NDArray[np.b
     made[..., n_inputs : 2 * n_inputs] *= torch.as_tensor(begun)[:, None, None]
     made[..., -1] = windows[..., -1] * torch.as_tensor(np.arange(length) >= first[:, np.newaxis])
     return made
+
+
+def _freeze(network: torch.nn.Module, frozen: tuple[str, ...]) -> None:
+    parts = dict(network.named_children())
+    for name in frozen:
+        if name not in parts:
+            raise SettingsError(
+                f"the network has no part {name!r} to freeze", remedy=f"Choose among {', '.join(parts)}"
+            )
+        parts[name].requires_grad_(requires_grad=False)
 
 
 def _loss(
@@ -149,14 +186,6 @@ def _loss(
         later = batch(following[chosen])
         loss = loss + physics_loss(models[0], models[1], windows, later, settings.physics)
     return loss
-
-
-def _likelihood(protocols: NDArray[np.str_], balance: float) -> NDArray[np.float64]:
-    """Return how likely each window is drawn, shape (n,)."""
-    _, index, counts = np.unique(protocols, return_inverse=True, return_counts=True)
-    weights = counts[index].astype(np.float64) ** -balance
-    likelihood: NDArray[np.float64] = weights / weights.sum()
-    return likelihood
 
 
 def _following(windows: PastWindows) -> NDArray[np.intp]:

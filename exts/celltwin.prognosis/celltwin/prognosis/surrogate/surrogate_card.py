@@ -7,11 +7,12 @@ from statistics import fmean, stdev
 
 from celltwin.core import ZERO_CELSIUS
 
+from ..exported_models import CARD_FILE
 from .campaign import CampaignSettings
 from .dfn_reference import MESH
 from .profiles import HELD_OUT_KINDS, TRAINING_KINDS
 from .surrogate_evaluation import QUANTITIES, RunErrors
-from .surrogate_folder import CARD_FILE, SurrogateModel
+from .surrogate_folder import SurrogateModel
 from .surrogate_network import SurrogateSettings
 
 __all__ = ["DISPLAY", "write_card"]

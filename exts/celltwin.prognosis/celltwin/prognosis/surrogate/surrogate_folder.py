@@ -1,24 +1,30 @@
-"""A surrogate on disk: its numbers, what it needs to be used, and the check that neither was damaged."""
+"""A surrogate on disk: its numbers and what it needs to be used."""
 
 from __future__ import annotations
 
 import hashlib
 import io
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from celltwin.core import Array, ModelError
+from celltwin.core import Array
 
-from ..exported_models import newest_model
+from ..exported_models import (
+    MODEL_FILE,
+    newest_model,
+    read_checked,
+    read_description,
+    refuse_damaged,
+    write_model_files,
+)
 from .cell_laws import CellLaws
 
 __all__ = ["SurrogateModel", "default_surrogate_folder", "read_surrogate", "write_surrogate"]
 
-NUMBERS_FILE, MODEL_FILE, CARD_FILE = "surrogate.npz", "model.json", "MODEL_CARD.md"
+NUMBERS_FILE = "surrogate.npz"
 FORMAT = 1
 REMEDY = "Restore data/models from the repository, or train a model with `celltwin train surrogate`"
 
@@ -63,7 +69,7 @@ def default_surrogate_folder() -> Path:
     ModelError
         If there is none.
     """
-    return newest_model("surrogate", "surrogate", REMEDY)
+    return newest_model("surrogate", "surrogate", REMEDY, form=FORMAT)
 
 
 def read_surrogate(
@@ -76,20 +82,11 @@ def read_surrogate(
     ModelError
         If a file is missing, unreadable or not what was written.
     """
-    try:
-        content: Any = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
-        numbers = (folder / NUMBERS_FILE).read_bytes()
-    except (OSError, ValueError) as error:
-        raise ModelError(f"the surrogate cannot be read ({error})", where=str(folder), remedy=REMEDY) from None
-    try:
-        if content["format"] != FORMAT:
-            raise ModelError(f"format {content['format']!r} is not {FORMAT}", where=str(folder), remedy=REMEDY)
+    content = read_description(folder, REMEDY, form=FORMAT)
+    with refuse_damaged(folder, REMEDY):
         ranges = {name: (float(low), float(high)) for name, (low, high) in content["model"]["ranges"].items()}
         model = SurrogateModel(**{**content["model"], "ranges": ranges})
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{MODEL_FILE} is damaged ({error!r})", where=str(folder), remedy=REMEDY) from None
-    if hashlib.sha256(numbers).hexdigest() != model.numbers_digest:
-        raise ModelError(f"{NUMBERS_FILE} is not what {MODEL_FILE} describes", where=str(folder), remedy=REMEDY)
+    numbers = read_checked(folder, NUMBERS_FILE, model.numbers_digest, REMEDY)
     with np.load(io.BytesIO(numbers)) as arrays:
         parts: dict[str, dict[str, Array]] = {"laws": {}, "layers": {}, "territory": {}}
         for name in arrays.files:
@@ -142,12 +139,5 @@ def write_surrogate(
         **fields,
     )
     content = {"format": FORMAT, "model": asdict(model), "training": training}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / NUMBERS_FILE).write_bytes(numbers)
-        (folder / MODEL_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise ModelError(
-            f"the surrogate cannot be written ({error})", where=str(folder), remedy="Choose another folder with --out"
-        ) from None
+    write_model_files(folder, {NUMBERS_FILE: numbers, MODEL_FILE: content})
     return model

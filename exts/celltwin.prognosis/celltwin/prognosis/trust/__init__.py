@@ -7,8 +7,10 @@ from .perturbation import add_noise, hide_features
 from .trust_export import export_trust, trust_module
 from .trust_model import Surroundings, TrustAssessment, TrustCalibration, TrustModel
 from .trust_training import HeldOut, TrustSettings, calibrate_trust, hold_out, learn_surroundings
+from .window_trust import SERVED_TRUST, train_window_trust
 
 __all__ = [
+    "SERVED_TRUST",
     "BaggedModel",
     "DagmmSettings",
     "ErrorScale",
@@ -28,6 +30,7 @@ __all__ = [
     "hold_out",
     "learn_surroundings",
     "train_dagmm",
+    "train_window_trust",
     "trust_module",
     "untrained_dagmm",
 ]

@@ -18,7 +18,7 @@ def add_noise(windows: PastWindows, scaling: InputScaling, level: float, *, seed
     """Return windows with noise on every feature; half of its variance is common to the cycles of a window.
 
     The common half is what an instrument that drifts adds, the other what it adds anew to every charge. The memory
-    of the cell's beginning stays as it was.
+    of the cell's beginning stays as it was, and so does a feature that is the same in all windows: nobody measures it.
 
     Parameters
     ----------
@@ -34,7 +34,9 @@ def add_noise(windows: PastWindows, scaling: InputScaling, level: float, *, seed
     n, length, n_inputs = windows.features.shape
     random = np.random.default_rng(seed)
     common, own = random.normal(size=(n, 1, n_inputs)), random.normal(size=(n, length, n_inputs))
-    noise = level * scaling.spread * np.sqrt(0.5) * (common + own)
+    rows = windows.features.reshape(-1, n_inputs)
+    measured = np.fmin.reduce(rows) < np.fmax.reduce(rows)
+    noise = level * scaling.spread * measured * np.sqrt(0.5) * (common + own)
     return replace(windows, features=freeze(windows.features + noise))
 
 

@@ -11,33 +11,25 @@ import numpy as np
 from celltwin.core import Array, ModelError
 
 from ..past_windows import PastWindows
+from ..scaling import InputScaling
 from .error_scale import LARGEST, SMALLEST
-from .trust_model import (
-    ENERGY_UNIT,
-    EXTRAPOLATION,
-    FEWEST_CYCLES,
-    HEALTH_CENTRE,
-    LARGEST_ROW,
-    SMALLEST_SPREAD,
-    TrustModel,
-)
+from .trust_model import ENERGY_UNIT, HEALTH_CENTRE, SMALLEST_SPREAD, TrustModel, find_signals, scaled_rows
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = ["export_trust", "trust_inputs", "trust_module"]
 
-INPUTS = ("features", "seen", "soh", "spread")
-OUTPUTS = ("energy", "distance", "score", "half_width", "flagged")
+INPUTS = ("newest", "average", "soh", "spread", "unseen", "missing")
+OUTPUTS = ("energy", "distance", "score")
 LARGEST_DIFFERENCE = 1e-4  # relative, between ONNX Runtime and torch
 
 
 def trust_module(model: TrustModel) -> torch.nn.Module:
     """Return trust as a torch module.
 
-    It takes features (n, window, n_inputs) as measured, which may not be finite, ``seen`` (n, window) as 0 or 1, SOH
-    and spread (n,), all float64, and returns energy, distance, score [SOH], half width of the 90 % interval [SOH] and
-    the flag (n,) as a boolean. Whether health rises is not in it, since that needs the predictions before.
+    It takes what :func:`trust_inputs` gives, all float32, and returns energy, distance and score [SOH], each of shape
+    (n,) as float32. Interval and flag follow from them: :func:`find_reasons`.
     """
     import torch
 
@@ -45,11 +37,8 @@ def trust_module(model: TrustModel) -> torch.nn.Module:
     territory = surroundings.territory
 
     class Trust(torch.nn.Module):
-        """Scaling, mixture, territory and scale of the error."""
+        """Mixture, territory and scale of the error."""
 
-        mean: torch.Tensor
-        spread: torch.Tensor
-        stand_in: torch.Tensor
         centres: torch.Tensor
         whitening: torch.Tensor
         signal_centre: torch.Tensor
@@ -61,67 +50,52 @@ def trust_module(model: TrustModel) -> torch.nn.Module:
             self.mixture = surroundings.network
             white = territory.whitening
             for name, values in (
-                ("mean", surroundings.scaling.mean),
-                ("spread", surroundings.scaling.spread),
-                ("stand_in", surroundings.scaling.stand_in),
                 ("whitening", np.concatenate([factor.T for factor in white], axis=1)),
                 ("centres", np.einsum("pij,pj->pi", white, territory.centres)),
                 ("signal_centre", calibration.error_scale.centre),
                 ("signal_width", calibration.error_scale.width),
                 ("signal_weights", calibration.error_scale.weights),
             ):
-                self.register_buffer(name, torch.as_tensor(np.array(values), dtype=torch.float64))
+                self.register_buffer(name, torch.as_tensor(np.array(values), dtype=torch.float32))
 
         def forward(
-            self, features: torch.Tensor, seen: torch.Tensor, soh: torch.Tensor, spread: torch.Tensor
+            self,
+            newest: torch.Tensor,
+            average: torch.Tensor,
+            soh: torch.Tensor,
+            spread: torch.Tensor,
+            unseen: torch.Tensor,
+            missing: torch.Tensor,
         ) -> tuple[torch.Tensor, ...]:
-            finite = (features - features) == 0.0  # neither infinite nor NaN
-            scaled = (torch.where(finite, features, self.stand_in) - self.mean) / self.spread
-            scaled = scaled.clamp(-LARGEST_ROW, LARGEST_ROW)
-            newest = scaled[:, -1]
-            average = (scaled * seen.unsqueeze(2)).sum(1) / seen.sum(1, keepdim=True)
-            energy = 0.5 * (self.mixture(newest.to(torch.float32)) + self.mixture(average.to(torch.float32)))
+            energy = (0.5 * (self.mixture(newest) + self.mixture(average))).to(torch.float32)
             white = (average @ self.whitening).reshape(-1, *self.centres.shape) - self.centres
             distance = white.square().sum(2).amin(1).sqrt()
             unit = energy / ENERGY_UNIT
             signals = torch.stack(
                 [
                     torch.log(spread + SMALLEST_SPREAD),
-                    torch.log(unit + (unit.square() + 1.0).sqrt()),  # arcsinh, which ONNX Runtime has no double of
+                    torch.sign(unit) * torch.log(unit.abs() + (unit.square() + 1.0).sqrt()),  # arcsinh
                     torch.log1p(distance),
                     HEALTH_CENTRE - soh,
-                    1.0 - seen.mean(1),
-                    1.0 - finite.to(torch.float64).mean((1, 2)),
+                    unseen,
+                    missing,
                 ],
                 dim=1,
             )
             logarithm = calibration.error_scale.intercept + (
                 (signals - self.signal_centre) / self.signal_width * self.signal_weights
             ).sum(1)
-            score = torch.exp(logarithm.clamp(float(np.log(SMALLEST)), float(np.log(LARGEST))))
-            fewest = min(FEWEST_CYCLES, seen.shape[1])
-            trusted = (
-                (energy <= calibration.energy_threshold)
-                & (distance <= calibration.distance_threshold)
-                & finite[:, -1].to(torch.float64).mean(1).ge(1.0)
-                & (soh >= calibration.lowest - EXTRAPOLATION)
-                & (soh <= calibration.highest + EXTRAPOLATION)
-                & (seen.sum(1) >= fewest)
-                & ((spread - spread) == 0.0)
-            )
-            return energy, distance, score, calibration.wide_quantile * score, ~trusted
+            return energy, distance, torch.exp(logarithm.clamp(float(np.log(SMALLEST)), float(np.log(LARGEST))))
 
     return Trust().eval()
 
 
-def trust_inputs(windows: PastWindows, soh: Array, spread: Array) -> dict[str, Array]:
-    """Return what the exported module takes, by name."""
-    return {
-        "features": np.asarray(windows.features, dtype=np.float64),
-        "seen": windows.seen.astype(np.float64),
-        "soh": np.asarray(soh, dtype=np.float64),
-        "spread": np.asarray(spread, dtype=np.float64),
-    }
+def trust_inputs(windows: PastWindows, scaling: InputScaling, soh: Array, spread: Array) -> dict[str, Array]:
+    """Return what the exported module takes, by name: scaled rows, prediction and spread, shares not seen or known."""
+    newest, average = scaled_rows(windows, scaling)
+    unseen, missing = find_signals(windows)
+    values = (newest, average, soh, spread, unseen, missing)
+    return {name: np.asarray(each, dtype=np.float32) for name, each in zip(INPUTS, values, strict=True)}
 
 
 def export_trust(model: TrustModel, windows: PastWindows, soh: Array, spread: Array) -> bytes:
@@ -145,7 +119,7 @@ def export_trust(model: TrustModel, windows: PastWindows, soh: Array, spread: Ar
     import torch
 
     module = trust_module(model)
-    given = trust_inputs(windows, soh, spread)
+    given = trust_inputs(windows, model.surroundings.scaling, soh, spread)
     tensors = tuple(torch.as_tensor(given[name]) for name in INPUTS)
     exporter = logging.getLogger("torch.onnx")
     level = exporter.level
@@ -161,7 +135,7 @@ def export_trust(model: TrustModel, windows: PastWindows, soh: Array, spread: Ar
                 verbose=False,
                 input_names=list(INPUTS),
                 output_names=list(OUTPUTS),
-                dynamic_shapes=({0: cells}, {0: cells}, {0: cells}, {0: cells}),
+                dynamic_shapes=tuple({0: cells} for _ in tensors),
             )
     finally:
         exporter.setLevel(level)
@@ -172,9 +146,7 @@ def export_trust(model: TrustModel, windows: PastWindows, soh: Array, spread: Ar
     found = session.run(None, given)
     with torch.no_grad():
         expected = [values.numpy() for values in module(*tensors)]
-    difference = max(
-        float(np.max(np.abs(a - b) / (1.0 + np.abs(b)))) for a, b in zip(found[:4], expected[:4], strict=True)
-    )
+    difference = max(float(np.max(np.abs(a - b) / (1.0 + np.abs(b)))) for a, b in zip(found, expected, strict=True))
     if not difference <= LARGEST_DIFFERENCE:
         raise ModelError(
             f"the exported module differs from the trained one by {difference:.1e}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DOUBT",
+    "EXTRAPOLATION",
+    "FRESH",
     "SIGNALS",
     "Evidence",
     "Surroundings",
     "TrustAssessment",
     "TrustCalibration",
+    "TrustLimits",
     "TrustModel",
+    "find_reasons",
+    "find_signals",
     "scaled_rows",
 ]
 
@@ -38,7 +43,24 @@ ENERGY_UNIT = 10.0  # energies are compressed past this
 SMALLEST_SPREAD = 1e-4  # [SOH]
 FEWEST_CYCLES = 3  # of a cell, before its predictions are trusted
 EXTRAPOLATION = 0.02  # [SOH] past the labels of the training cells
+FRESH = 60  # cycles over which the capacity of a new cell may rise: lower predictions of that time forbid nothing
 LOWEST, HIGHEST = 0.0, 1.2  # [SOH] an interval never leaves this range
+
+
+class TrustLimits(Protocol):
+    """What is usual of windows and predictions; see :class:`TrustCalibration`."""
+
+    @property
+    def energy_threshold(self) -> float: ...  # noqa: D102
+
+    @property
+    def distance_threshold(self) -> float: ...  # noqa: D102
+
+    @property
+    def lowest(self) -> float: ...  # noqa: D102
+
+    @property
+    def highest(self) -> float: ...  # noqa: D102
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -120,8 +142,7 @@ class Surroundings:
                 np.arcsinh(energy / ENERGY_UNIT),
                 np.log1p(distance),
                 HEALTH_CENTRE - soh,
-                1.0 - windows.seen.mean(axis=1),
-                1.0 - np.isfinite(windows.features).mean(axis=(1, 2)),
+                *find_signals(windows),
             ],
             axis=1,
         )
@@ -198,20 +219,13 @@ class TrustModel:
         evidence = self.surroundings.evidence(windows, known, np.where(possible, spread, 1.0))
         score = np.where(possible, calibration.error_scale.of(evidence.signals), np.nan)
         half = calibration.wide_quantile * score
+        told = np.where(possible, soh, np.nan)
         reasons = {
-            "unlike the training data (energy)": ~(evidence.energy <= calibration.energy_threshold),
-            "unlike the training data (distance)": ~(evidence.distance <= calibration.distance_threshold),
-            "features missing or infinite": ~present.all(axis=1),
-            "no feature known": ~present.any(axis=1),
-            "no prediction": ~(np.isfinite(soh) & np.isfinite(spread)),
-            "health outside the training data": possible
-            & ((known < calibration.lowest - EXTRAPOLATION) | (known > calibration.highest + EXTRAPOLATION)),
-            f"fewer than {FEWEST_CYCLES} cycles seen": windows.seen.sum(axis=1)
-            < min(FEWEST_CYCLES, windows.seen.shape[1]),
-            "health rises": _rises(np.where(possible, soh, np.nan), half, windows.cell),
+            **find_reasons(windows, told, evidence.energy, evidence.distance, calibration),
+            "health rises": _rises(told, half, windows),
         }
         return TrustAssessment(
-            soh=np.where(possible, soh, np.nan),
+            soh=told,
             low=np.where(possible, np.clip(soh - half, LOWEST, HIGHEST), np.nan),
             high=np.where(possible, np.clip(soh + half, LOWEST, HIGHEST), np.nan),
             standard_uncertainty=calibration.standard_quantile * score,
@@ -223,18 +237,57 @@ class TrustModel:
         )
 
 
+def find_reasons(
+    windows: PastWindows, soh: Array, energy: Array, distance: Array, limits: TrustLimits
+) -> dict[str, NDArray[np.bool_]]:
+    """Return where predictions are not to be trusted, by reason; whether health rises is told by others.
+
+    Parameters
+    ----------
+    windows : PastWindows
+        Windows.
+    soh : ndarray of shape (n,)
+        Predictions [-]; NaN where there is none.
+    energy, distance : ndarray of shape (n,)
+        Of the windows.
+    limits : TrustLimits
+        What is usual.
+    """
+    present, known = np.isfinite(windows.features[:, -1]), np.isfinite(soh)
+    return {
+        "unlike the training data (energy)": ~(energy <= limits.energy_threshold),
+        "unlike the training data (distance)": ~(distance <= limits.distance_threshold),
+        "features missing or infinite": ~present.all(axis=1),
+        "no feature known": ~present.any(axis=1),
+        "no prediction": ~known,
+        "health outside the training data": known
+        & ((soh < limits.lowest - EXTRAPOLATION) | (soh > limits.highest + EXTRAPOLATION)),
+        f"fewer than {FEWEST_CYCLES} cycles seen": windows.seen.sum(axis=1) < min(FEWEST_CYCLES, windows.seen.shape[1]),
+    }
+
+
+def find_signals(windows: PastWindows) -> tuple[Array, Array]:
+    """Return the shares of cycles not seen and of features missing, each of shape (n,)."""
+    finite = np.isfinite(windows.features)
+    missing = np.zeros(len(finite)) if finite.all() else 1.0 - finite.mean(axis=(1, 2))
+    return 1.0 - windows.seen.mean(axis=1), missing
+
+
 def scaled_rows(windows: PastWindows, scaling: InputScaling) -> tuple[Array, Array]:
     """Return the newest cycle and the average of those seen, scaled, each of shape (n, n_inputs)."""
     values = np.clip(scaling.apply(windows.features), -LARGEST_ROW, LARGEST_ROW)
-    weights = windows.seen[:, :, np.newaxis]
+    if windows.seen.all():
+        return values[:, -1], values.mean(axis=1)
+    weights = windows.seen[:, :, np.newaxis].astype(values.dtype)
     return values[:, -1], (values * weights).sum(axis=1) / weights.sum(axis=1)
 
 
-def _rises(soh: Array, half: Array, cells: NDArray[np.str_]) -> NDArray[np.bool_]:
+def _rises(soh: Array, half: Array, windows: PastWindows) -> NDArray[np.bool_]:
     """Return where a prediction lies above the lowest before it of the same cell by more than its half width."""
     rises = np.zeros(soh.size, dtype=bool)
-    for name in np.unique(cells):
-        rows = np.flatnonzero(cells == name)
-        lowest = np.fmin.accumulate(soh[rows])
+    grown = np.where(windows.cycle > FRESH, soh, np.nan)
+    for name in np.unique(windows.cell):
+        rows = np.flatnonzero(windows.cell == name)
+        lowest = np.fmin.accumulate(grown[rows])
         rises[rows] = soh[rows] - lowest > half[rows]
     return rises

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "add_legend",
     "draw_deviations",
+    "draw_life",
     "draw_pack",
     "draw_range",
     "draw_risk",
@@ -221,6 +222,45 @@ def draw_soh(predicted: Array, trusted: NDArray[np.bool_], truth: Array | None) 
             )
         axes.set_xlabel("SOH [%]")
         axes.set_ylabel("Cells")
+        add_legend(axes)
+        return svg_text(figure)
+
+
+def draw_life(ids: tuple[str, ...], cycles: Array, half_width: Array, trusted: NDArray[np.bool_], pack: float) -> str:
+    """Draw the remaining life of modules with their intervals.
+
+    Parameters
+    ----------
+    ids : tuple of str
+        Id of each module.
+    cycles, half_width : ndarray of shape (n,)
+        Remaining life and half width of its interval [cycles]; NaN where there is none.
+    trusted : ndarray of bool, shape (n,)
+        Where the prediction may be trusted.
+    pack : float
+        Remaining life of the pack [cycles].
+    """
+    with figure_rows(height=3.0) as (figure, (axes,)):
+        place = np.arange(cycles.size)
+        low = np.maximum(cycles - half_width, 0.0)
+        for chosen, colour, word in ((trusted, BLUE, "module, 95 % interval"), (~trusted, GREY, "not to be trusted")):
+            known = chosen & np.isfinite(cycles)
+            if known.any():
+                axes.errorbar(
+                    place[known],
+                    cycles[known],
+                    yerr=(cycles[known] - low[known], half_width[known]),
+                    fmt="o",
+                    color=colour,
+                    capsize=3.0,
+                    label=word,
+                )
+        axes.axhline(pack, color=RED, linewidth=1.0, label="pack")
+        axes.set_ylim(bottom=0.0)
+        if cycles.size <= MOST_LINES:
+            axes.set_xticks(place, ids)
+        axes.set_ylabel("Cycles left")
+        axes.set_xlabel("Module")
         add_legend(axes)
         return svg_text(figure)
 

@@ -14,6 +14,7 @@ from celltwin.stage import render_pack
 
 from .evidence import Evidence, Series
 from .figures import draw_deviations, draw_pack, draw_range, draw_soc, draw_soh
+from .life_section import level_texts, life_content
 from .recalibration_section import recalibration_tables, recalibration_texts
 from .risk_section import risk_content
 
@@ -59,6 +60,7 @@ def build_sections(evidence: Evidence) -> list[Section]:
         _temperatures(evidence),
         _charge(evidence),
         _health(evidence),
+        _life(evidence),
         _risk(evidence),
         _recalibration(evidence),
         _advice(evidence),
@@ -258,11 +260,12 @@ def _health(evidence: Evidence) -> Section | None:
     ids = evidence.spec.element_ids(Level.CELL)
     interval = 1.96 * soh.uncertainty[step][weakest]
     texts = [
-        f"{int(known.sum())} cells predicted by the network from their own charge curves; mean "
+        f"{int(known.sum())} cells predicted from their own charge curves; mean "
         f"{100 * np.nanmean(predicted):.1f} %, weakest {ids[weakest]} at {100 * predicted[weakest]:.1f} "
         f"± {100 * interval:.1f} % (95 %). "
         f"{int((known & trusted).sum())} of them may be trusted; "
-        "the others lie outside what the network was trained on."
+        "the others lie outside what the model was trained on.",
+        *level_texts(evidence),
     ]
     if true_soh is not None:
         error = 100 * np.abs(predicted - true_soh)[known]
@@ -270,11 +273,21 @@ def _health(evidence: Evidence) -> Section | None:
         texts.append(
             f"The simulated plant knows the truth: mean absolute error {error.mean():.2f} points of SOH; "
             f"the 95 % interval holds it for {100 * inside.mean():.0f} % of the cells. "
-            "The network learned from real cells and has never seen this plant."
+            "The model learned from real cells and has never seen this plant."
         )
     return Section(
         "State of health", tuple(texts), (Picture("Histogram of the cells.", draw_soh(predicted, trusted, true_soh)),)
     )
+
+
+def _life(evidence: Evidence) -> Section | None:
+    content = life_content(evidence)
+    if content is None:
+        return None
+    texts, drawing, rows = content
+    pictures = (Picture("Of every module; grey where it may not be trusted.", drawing),) if drawing else ()
+    heads = ("Module", "Health by capacity", "Cycles left", "Days left at this use")
+    return Section("Remaining life", texts, pictures, (Table(heads, rows[:MOST_ROWS]),) if rows else ())
 
 
 def _risk(evidence: Evidence) -> Section | None:

@@ -1,0 +1,191 @@
+"""Remaining life of a running pack: cycles, and days at present use, of cells, groups, modules and the pack."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from celltwin.core import Array, Flags, Kind, Level, ModelError, PackSpec, Quality, Reading
+
+from .charge_features import charge_causes
+from .charge_history import LONGEST_PAST, SHORTEST_USE, CellPasts
+from .pack_health import combine_uncertain
+from .remaining_life import LifeDoubt, LifeInputs, LifePredictor, RemainingLife, days_at_present_use, describe_past
+from .served_models import absent_readings, same_cell
+from .soh_predictor import OTHER_CAPACITY
+
+__all__ = ["PackLife"]
+
+SECONDS_PER_DAY = 86400.0
+_CAUSES = {
+    LifeDoubt.UNKNOWN_DUTY: "used in a way that no training cell was",
+    LifeDoubt.OLDER_THAN_TRAINING: "older at its end than any training cell",
+    LifeDoubt.UNLIKE_TRAINING: "unlike the training data",
+    LifeDoubt.FIRST_CYCLES: "fewer than ten charges",
+}
+
+
+class PackLife:
+    """Predict the cycles that every cell has left, from its charge features, and how long they last.
+
+    The model without measured SOH is asked: a running pack measures no capacity. A cell whose first charges are not
+    known gets no number, since its age counts.
+
+    Parameters
+    ----------
+    spec : PackSpec
+        The pack.
+    used_like : str
+        Cycling protocol of the training cells that the pack is used like; where empty it is like none: intervals are
+        twice as wide and every answer is flagged.
+    predictor : LifePredictor, optional
+        What predicts; the newest model of ``data/models`` where absent.
+    """
+
+    def __init__(self, spec: PackSpec, used_like: str = "", predictor: LifePredictor | None = None) -> None:
+        self._spec, self._used_like = spec, used_like
+        self._predictor = predictor or LifePredictor()
+        self._answer: tuple[int, NDArray[np.intp], RemainingLife | None] | None = None
+        self._cycles: tuple[int, tuple[Reading, ...]] | None = None
+
+    def load(self) -> None:
+        """Load the model; may be called from any thread.
+
+        Raises
+        ------
+        ModelError
+            If it is missing or damaged, or knows no such protocol.
+        """
+        self._predictor.load()
+        duties = self._predictor.model.knowledge[False].duties
+        if self._used_like and self._used_like not in duties:
+            raise ModelError(
+                f"no training cell was used like {self._used_like!r}",
+                where=self._predictor.model.name,
+                remedy=f"Give --used-like one of {', '.join(duties)}, or leave it out",
+            )
+
+    def predict(self, pasts: CellPasts) -> tuple[Reading, ...]:
+        """Return the readings ``rul`` and ``rul_time`` of cells, groups, modules and pack.
+
+        Groups are as their cells on average, since capacities add; modules and the pack as their weakest group.
+
+        Parameters
+        ----------
+        pasts : CellPasts
+            What is known of the cells' charges and use.
+        """
+        if not self._predictor.ready:
+            return self._absent("model of remaining life", "the model is still being loaded")
+        model = self._predictor.model
+        if self._spec.cell.chemistry != model.chemistry:
+            return self._absent(
+                model.provenance,
+                f"the model was trained on {model.chemistry} cells; this pack has {self._spec.cell.chemistry}",
+            )
+        if not pasts.begun.any():
+            return self._absent(
+                model.provenance, "the first charges of the cells are not known; give their past with --past"
+            )
+        cells, life = self.assess(pasts)
+        if life is None:
+            return self._absent(model.provenance, "no charge is complete yet")
+        if self._cycles is None or self._cycles[0] != pasts.revision:
+            self._cycles = (pasts.revision, self._readings(pasts, cells, life))
+        cycles = self._cycles[1]
+        return (*cycles, *self._days(cycles, pasts))
+
+    def assess(self, pasts: CellPasts) -> tuple[NDArray[np.intp], RemainingLife | None]:
+        """Return the cells that have an answer, and it; computed anew only where a charge has ended since the last."""
+        if self._answer is None or self._answer[0] != pasts.revision:
+            cells = np.flatnonzero(pasts.begun & (pasts.count > 0))
+            life = self._predictor.assess(self._inputs(pasts, cells)) if cells.size else None
+            self._answer = (pasts.revision, cells, life)
+        return self._answer[1:]
+
+    def _inputs(self, pasts: CellPasts, cells: NDArray[np.intp]) -> LifeInputs:
+        features, seen = pasts.newest(LONGEST_PAST, cells)
+        if not seen.all():
+            features = np.where(seen[:, :, np.newaxis], features, np.float32(np.nan))
+        cycle = pasts.count[cells].astype(np.float64)
+        values = describe_past(features, pasts.first[cells], cycle)
+        return LifeInputs(
+            values=values,
+            cycle=cycle,
+            cell=cells.astype(np.str_),
+            duty=np.full(cells.size, self._used_like or "unknown"),
+            history=False,
+        )
+
+    def _readings(self, pasts: CellPasts, cells: NDArray[np.intp], life: RemainingLife) -> tuple[Reading, ...]:
+        n, model = self._spec.n_cells, self._predictor.model
+        causes = {text: (life.doubts & bit) != 0 for bit, text in _CAUSES.items()}
+        causes |= charge_causes(pasts.doubts[cells])
+        causes[OTHER_CAPACITY] = np.full(cells.size, not same_cell(self._spec, model.nominal_capacity))
+        suspect = np.logical_or.reduce(list(causes.values()))
+        values, uncertainty = np.full((2, n), np.nan)
+        quality: Flags = np.full(n, Quality.BAD, dtype=np.uint8)
+        values[cells], uncertainty[cells] = life.median, life.standard_uncertainty
+        quality[cells] = np.where(suspect, Quality.SUSPECT, Quality.GOOD)
+        like = f"used like {self._used_like}" if self._used_like else "used like no training cell"
+        reason = f"To {100.0 * life.levels[life.end]:.0f} % of nominal capacity, {like}"
+        if cells.size < n:
+            reason += f"; the past of {n - cells.size} cells is not known"
+        told = [f"{np.count_nonzero(rows)} {text}" for text, rows in causes.items() if rows.any()]
+        reading = Reading(
+            kind=Kind.PREDICTED,
+            quantity="rul",
+            level=Level.CELL,
+            values=values,
+            time=pasts.completed,
+            quality=quality,
+            standard_uncertainty=uncertainty,
+            provenance=model.provenance,
+            reason=reason + ("; suspect: " + ", ".join(told) if told else ""),
+        )
+        levels = combine_uncertain(reading, self._spec)
+        return (reading, *(replace(one, reason=f"{one.reason}; {reason[0].lower()}{reason[1:]}") for one in levels))
+
+    def _days(self, cycles: tuple[Reading, ...], pasts: CellPasts) -> tuple[Reading, ...]:
+        """Return how long the cycles last, at the use of the cells so far [s]."""
+        if pasts.watched < SHORTEST_USE:
+            return absent_readings(
+                self._spec,
+                "rul_time",
+                cycles[0].provenance,
+                f"No time: the cells' use has been seen for {pasts.watched / 60.0:.0f} min, and an hour is needed",
+            )
+        found = []
+        for reading in cycles:
+            used = pasts.used.reshape(reading.values.size, -1).mean(axis=1)
+            values, uncertainty = (
+                _finite(days_at_present_use(each, used, pasts.watched, self._spec.cell.capacity) * SECONDS_PER_DAY)
+                for each in (reading.values, reading.standard_uncertainty)
+            )
+            known = np.isfinite(values)
+            hours = pasts.watched / 3600.0
+            span = f"{hours:.1f} h" if hours < 48.0 else f"{hours / 24.0:.0f} days"
+            found.append(
+                replace(
+                    reading,
+                    quantity="rul_time",
+                    values=values,
+                    standard_uncertainty=uncertainty,
+                    quality=np.where(known, reading.quality, Quality.BAD).astype(np.uint8),
+                    reason=f"At the use of the last {span}; {reading.reason[0].lower()}{reading.reason[1:]}",
+                )
+            )
+        return tuple(found)
+
+    def _absent(self, provenance: str, reason: str) -> tuple[Reading, ...]:
+        text = f"No remaining life: {reason}"
+        return (
+            *absent_readings(self._spec, "rul", provenance, text),
+            *absent_readings(self._spec, "rul_time", provenance, text),
+        )
+
+
+def _finite(values: Array) -> Array:
+    return np.where(np.isfinite(values), values, np.nan)

@@ -74,8 +74,10 @@ def fit_duties(windows: PastWindows) -> Duties:
         return Duties(names=names, period=0, typical=1.0)
     size = np.abs(_fold(windows, period)).mean(axis=1)
     typical = max(float(np.median(size[windows.protocol == name])) for name in names)
-    return Duties(names=names, period=period, typical=typical) if typical > 0.0 else Duties(
-        names=names, period=0, typical=1.0
+    return (
+        Duties(names=names, period=period, typical=typical)
+        if typical > 0.0
+        else Duties(names=names, period=0, typical=1.0)
     )
 
 

@@ -191,7 +191,7 @@ def risk(
 
 @app.command()
 def soh_window(
-    model: Annotated[str, typer.Option(help="Kind of model: blend, transfer, kernel, recurrent, ...")] = "blend",
+    model: Annotated[str, typer.Option(help="Kind of model: duty, kernel, blend, transfer, ...")] = "duty",
     data: Annotated[str, typer.Option(help="Folder of cycles (CSV), or its name in CELLTWIN_DATA.")] = "xjtu_cycles",
     nominal_capacity: Annotated[
         float, typer.Option(min=0.0, help="Nominal capacity of the cells [A.h]; 0: as known of XJTU and MIT.")

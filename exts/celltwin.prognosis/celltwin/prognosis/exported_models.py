@@ -59,8 +59,10 @@ def newest_model(kind: str, described: str, remedy: str, *, form: int | str) -> 
     raise ModelError(f"no {described} found", where=str(models or "data/models"), remedy=remedy)
 
 
-def read_description(folder: Path, remedy: str, *, form: int | str, file: str = MODEL_FILE) -> Any:
-    """Return the content of a model's description.
+def read_description(
+    folder: Path, remedy: str, *, form: int | str | tuple[int | str, ...], file: str = MODEL_FILE
+) -> Any:
+    """Return the content of a model's description, whose format is ``form`` or one of them.
 
     Raises
     ------
@@ -72,7 +74,7 @@ def read_description(folder: Path, remedy: str, *, form: int | str, file: str = 
     except (OSError, ValueError) as error:
         raise ModelError(f"the model cannot be read ({error})", where=str(folder), remedy=remedy) from None
     with refuse_damaged(folder, remedy, file=file):
-        if content["format"] != form:
+        if content["format"] not in (form if isinstance(form, tuple) else (form,)):
             raise ModelError(f"format {content['format']!r} is not {form!r}", where=str(folder), remedy=remedy)
     return content
 

@@ -46,7 +46,7 @@ class PackPrognosis:
         self._spec, self._keep = spec, keep
         self._features = ChargeFeatures(spec)
         self._history = open_history(spec, past)
-        self._health = PackSoh(spec, SohPredictor(spec, self._features), WindowPredictor())
+        self._health = PackSoh(spec, SohPredictor(spec, self._features), WindowPredictor(used_like=used_like))
         self._life = PackLife(spec, used_like)
         self._risk = RunawayRiskPredictor(spec)
         self._saved = (self._history.revision, float("-inf"))

@@ -22,7 +22,7 @@ from .exported_models import (
 from .features import FEATURE_NAMES
 from .past_windows import BEGINNING, PastWindows
 from .scaling import InputScaling
-from .sequence.window_export import FORMAT, NETWORK_FILE
+from .sequence.window_export import DUTY_FORMAT, FORMAT, NETWORK_FILE
 
 if TYPE_CHECKING:
     from .trust import TrustModel, TrustSettings
@@ -60,6 +60,8 @@ class WindowModel:
         SHA-256 of the two exported networks.
     scaling : InputScaling
         Of the features, for the trust.
+    duties : tuple of str
+        Cycling protocols that it tells apart; none where it does not ask how a cell is used.
     """
 
     name: str
@@ -75,6 +77,7 @@ class WindowModel:
     network_digest: str
     trust_digest: str
     scaling: InputScaling
+    duties: tuple[str, ...] = ()
 
     @property
     def provenance(self) -> str:
@@ -98,15 +101,26 @@ class WindowNetworks:
     trust: bytes
 
 
-def default_window_folder() -> Path:
+def default_window_folder(used_like: str = "") -> Path:
     """Return the newest ``data/models/soh_<version>`` of the project that looks at past windows.
+
+    Parameters
+    ----------
+    used_like : str
+        Cycling protocol of the training cells that the pack is used like: where the newest model that tells duties
+        apart knows it, that one; else the newest that does not ask.
 
     Raises
     ------
     ModelError
         If there is none.
     """
-    return newest_model("soh", "SOH model of past windows", REMEDY, form=FORMAT)
+    described = "SOH model of past windows"
+    if used_like:
+        folder = newest_model("soh", described, REMEDY, form=DUTY_FORMAT)
+        if used_like in read_description(folder, REMEDY, form=DUTY_FORMAT)["model"]["duties"]:
+            return folder
+    return newest_model("soh", described, REMEDY, form=FORMAT)
 
 
 def read_window_model(folder: Path) -> tuple[WindowModel, WindowNetworks]:
@@ -117,7 +131,7 @@ def read_window_model(folder: Path) -> tuple[WindowModel, WindowNetworks]:
     ModelError
         If a file is missing, unreadable or not what was exported, or the trust is that of another network.
     """
-    content = read_description(folder, REMEDY, form=FORMAT)
+    content = read_description(folder, REMEDY, form=(FORMAT, DUTY_FORMAT))
     trust = read_description(folder, REMEDY, form=TRUST_FORMAT, file=TRUST_FILE)
     with refuse_damaged(folder, REMEDY):
         fields = content["model"]
@@ -136,6 +150,7 @@ def read_window_model(folder: Path) -> tuple[WindowModel, WindowNetworks]:
             network_digest=str(fields["network_digest"]),
             trust_digest=str(trust["trust_digest"]),
             scaling=scaling,
+            duties=tuple(str(name) for name in fields.get("duties", ())),
             **thresholds,
         )
     return model, WindowNetworks(

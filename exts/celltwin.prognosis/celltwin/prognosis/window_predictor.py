@@ -13,6 +13,7 @@ from celltwin.core import Array
 
 from .features import FEATURE_NAMES, SAMPLING_DEPENDENT, feature_columns
 from .past_windows import PastWindows
+from .sequence.duty import one_hot
 from .served_models import ServedModel, open_network
 from .trust.trust_export import trust_inputs
 from .trust.trust_model import find_reasons
@@ -53,12 +54,15 @@ class WindowPredictor(ServedModel[WindowModel, "tuple[onnxruntime.InferenceSessi
     Parameters
     ----------
     model : path, optional
-        Folder of the model; the newest of ``data/models`` where absent.
+        Folder of the model; one of ``data/models`` where absent, see :func:`default_window_folder`.
+    used_like : str
+        Cycling protocol of the training cells that the pack is used like; empty where it is like none.
     """
 
-    def __init__(self, model: str | Path | None = None) -> None:
+    def __init__(self, model: str | Path | None = None, *, used_like: str = "") -> None:
         super().__init__("SOH model of past windows")
         self._folder = Path(model) if model is not None else None
+        self._used_like = used_like
 
     def assess(self, windows: PastWindows) -> WindowSoh:
         """Return what the model says of windows.
@@ -76,9 +80,10 @@ class WindowPredictor(ServedModel[WindowModel, "tuple[onnxruntime.InferenceSessi
         model, (soh_network, trust_network) = self._require()
         features = np.ascontiguousarray(windows.features, dtype=np.float64)
         seen = windows.seen.astype(np.float64)
-        (members,) = soh_network.run(
-            None, {"features": features, "seen": seen, "beginning": windows.beginning, "cycle": windows.cycle}
-        )
+        inputs = {"features": features, "seen": seen, "beginning": windows.beginning, "cycle": windows.cycle}
+        if model.duties:
+            inputs["duty"] = one_hot(np.full(windows.cycle.size, self._used_like), model.duties)
+        (members,) = soh_network.run(None, inputs)
         found = np.asarray(members).mean(axis=0)
         something = np.isfinite(windows.features[:, -1, MEASURED]).any(axis=1)
         soh: Array = np.where(something, found, np.nan)
@@ -94,7 +99,7 @@ class WindowPredictor(ServedModel[WindowModel, "tuple[onnxruntime.InferenceSessi
         )
 
     def _open(self) -> tuple[WindowModel, tuple[onnxruntime.InferenceSession, onnxruntime.InferenceSession]]:
-        folder = self._folder or default_window_folder()
+        folder = self._folder or default_window_folder(self._used_like)
         model, networks = read_window_model(folder)
         where = str(folder)
         return model, (open_network(networks.soh, where, REMEDY), open_network(networks.trust, where, REMEDY))

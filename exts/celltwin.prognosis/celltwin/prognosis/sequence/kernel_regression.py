@@ -3,7 +3,8 @@ r"""Kernel regression on the description of past windows: the mean of a Gaussian
 .. math:: f(z) = \mu + k(z, Z)\,(K + \lambda I)^{-1} (y - \mu), \qquad
           k = \sum_p w_p\,(1 + \gamma d_p)\,e^{-\gamma d_p}
 
-with one distance :math:`d_p` for each part: blocks of the description, each with a weight of its own.
+with one distance :math:`d_p` for each part: blocks of the description, each with a weight of its own. Where more
+windows are learnt from than are kept as points, the coefficients are those of the subset of regressors.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from celltwin.core import Array
 
 from ..past_windows import PastWindows
 from ..scaling import InputScaling, fit_scaling
+from .duty import Duties, fit_duties
 from .window_description import describe_windows
 
 __all__ = ["KernelPart", "KernelRegression", "KernelSettings", "draw_rows", "fit_kernel", "matern_likeness"]
 
 PREDICTED_AT_ONCE = 4096  # windows
+JITTER = 1e-6  # added to the diagonal of the normal equations
+DUTY_BLOCKS = frozenset({"duty", "rhythm"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,12 +58,20 @@ class KernelSettings:
         Variance of the labels' noise relative to that of the process, lambda.
     points : int
         Most training windows that are kept; they are drawn at random.
+    learnt : int
+        Training windows that the coefficients are fitted to; the kept ones alone where it is not above ``points``.
     """
 
     parts: tuple[KernelPart, ...]
     decay: float
     noise: float
     points: int
+    learnt: int = 0
+
+    @property
+    def knows_duty(self) -> bool:
+        """Whether a prediction depends on how the cell is used."""
+        return any(DUTY_BLOCKS & part.blocks.keys() for part in self.parts)
 
     def as_dict(self) -> dict[str, object]:
         """Return the settings as JSON takes them."""
@@ -82,6 +94,8 @@ class KernelRegression:
         Of the kernel at the points [SOH].
     mean : float
         SOH far from all points.
+    duties : Duties, optional
+        Of the training cells, where the kernel has a part that looks at them.
     """
 
     settings: KernelSettings
@@ -89,10 +103,11 @@ class KernelRegression:
     points: tuple[Array, ...]
     coefficients: Array
     mean: float
+    duties: Duties | None = None
 
     def predict(self, windows: PastWindows) -> Array:
         """Return SOH of windows, shape (n,) [-]."""
-        places = _places(windows, self.scaling, self.settings)
+        places = _places(windows, self.scaling, self.settings, self.duties)
         found = np.empty(windows.soh.size)
         for start in range(0, found.size, PREDICTED_AT_ONCE):
             chosen = slice(start, start + PREDICTED_AT_ONCE)
@@ -106,19 +121,33 @@ def fit_kernel(windows: PastWindows, settings: KernelSettings, *, seed: int) -> 
 
     References
     ----------
-    .. [1] C. E. Rasmussen, C. K. I. Williams, "Gaussian Processes for Machine Learning", MIT Press 2006, chapter 2.
+    .. [1] C. E. Rasmussen, C. K. I. Williams, "Gaussian Processes for Machine Learning", MIT Press 2006, chapters 2
+       and 8.3.
     """
     from scipy.linalg import solve
 
     scaling = fit_scaling(windows.features[:, -1])
-    rows = draw_rows(windows.soh.size, settings.points, np.random.default_rng(seed))
-    points = tuple(place[rows] for place in _places(windows, scaling, settings))
-    soh = windows.soh[rows]
-    mean = float(soh.mean())
+    duties = fit_duties(windows) if settings.knows_duty else None
+    random = np.random.default_rng(seed)
+    rows = draw_rows(windows.soh.size, settings.points, random)
+    places = _places(windows, scaling, settings, duties)
+    points = tuple(place[rows] for place in places)
     matrix = _kernel(points, points, settings)
-    matrix[np.diag_indices_from(matrix)] += settings.noise
-    coefficients = solve(matrix, soh - mean, assume_a="pos", overwrite_a=True)
-    return KernelRegression(settings=settings, scaling=scaling, points=points, coefficients=coefficients, mean=mean)
+    if settings.learnt > settings.points and windows.soh.size > settings.points:
+        learnt = draw_rows(windows.soh.size, settings.learnt, random)
+        mean = float(windows.soh[learnt].mean())
+        cross = _kernel(points, tuple(place[learnt] for place in places), settings)
+        target = cross @ (windows.soh[learnt] - mean)
+        matrix = cross @ cross.T + settings.noise * matrix
+        matrix[np.diag_indices_from(matrix)] += JITTER
+    else:
+        mean = float(windows.soh[rows].mean())
+        target = windows.soh[rows] - mean
+        matrix[np.diag_indices_from(matrix)] += settings.noise
+    coefficients = solve(matrix, target, assume_a="pos", overwrite_a=True)
+    return KernelRegression(
+        settings=settings, scaling=scaling, points=points, coefficients=coefficients, mean=mean, duties=duties
+    )
 
 
 def draw_rows(n: int, points: int, random: np.random.Generator) -> NDArray[np.intp]:
@@ -130,9 +159,11 @@ def draw_rows(n: int, points: int, random: np.random.Generator) -> NDArray[np.in
     return np.minimum(drawn, n - 1)
 
 
-def _places(windows: PastWindows, scaling: InputScaling, settings: KernelSettings) -> tuple[Array, ...]:
+def _places(
+    windows: PastWindows, scaling: InputScaling, settings: KernelSettings, duties: Duties | None
+) -> tuple[Array, ...]:
     """Return where windows lie, for each part of the kernel, shape (n, n_columns) each."""
-    described = describe_windows(windows, scaling)
+    described = describe_windows(windows, scaling, duties)
     return tuple(
         np.concatenate([factor * described[name] for name, factor in part.blocks.items()], axis=1)
         for part in settings.parts

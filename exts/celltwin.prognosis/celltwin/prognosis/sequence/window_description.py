@@ -9,6 +9,7 @@ from celltwin.core import Array
 from ..features import feature_columns
 from ..past_windows import PastWindows
 from ..scaling import InputScaling
+from .duty import Duties
 from .window_inputs import LARGEST_INPUT
 
 __all__ = ["AGE_SCALE", "DESCRIBED_WINDOW", "LOGARITHM_SCALE", "RATIOS", "SHORT", "SMALLEST", "describe_windows"]
@@ -32,19 +33,20 @@ RATIOS = {
 }
 
 
-def describe_windows(windows: PastWindows, scaling: InputScaling) -> dict[str, Array]:
+def describe_windows(windows: PastWindows, scaling: InputScaling, duties: Duties | None = None) -> dict[str, Array]:
     """Return blocks of numbers that describe windows of at least 24 cycles, each of shape (n, n_columns).
 
     ``newest`` is the newest cycle; ``short`` and ``long`` are averages over what the cell has had of the newest 6
     and 24 cycles; ``jump`` is newest - short, ``trend`` short - long, ``beginning`` the mean of the first cycles,
     ``change`` short - beginning; ``ratio`` the logarithm of short over beginning of :data:`RATIOS`; ``age`` the
     number of the cycle and its logarithm. All but the age are scaled. The windows must hold all sixteen features.
+    With the duties of the training cells there are also ``duty``, 1 for the one that the cell has, and ``rhythm``.
     """
     values = np.clip(scaling.apply(windows.features[:, -DESCRIBED_WINDOW:]), -LARGEST_INPUT, LARGEST_INPUT)
     newest = values[:, -1]
     short, long = (_mean(values, windows, length) for length in (SHORT, DESCRIBED_WINDOW))
     beginning = np.clip(scaling.apply(windows.beginning), -LARGEST_INPUT, LARGEST_INPUT)
-    return {
+    described = {
         "newest": newest,
         "short": short,
         "long": long,
@@ -55,6 +57,9 @@ def describe_windows(windows: PastWindows, scaling: InputScaling) -> dict[str, A
         "ratio": _ratio(windows, scaling),
         "age": np.stack([windows.cycle / AGE_SCALE, np.log1p(windows.cycle) / LOGARITHM_SCALE], axis=1),
     }
+    if duties is not None:
+        described |= {"duty": duties.membership(windows), "rhythm": duties.rhythm(windows)}
+    return described
 
 
 def _ratio(windows: PastWindows, scaling: InputScaling) -> Array:

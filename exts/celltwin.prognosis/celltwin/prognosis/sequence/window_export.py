@@ -16,7 +16,8 @@ from celltwin.core import Array, ModelError
 from ..cycles import CycleSet
 from ..features import FEATURE_NAMES
 from ..past_windows import BEGINNING, PastWindows
-from .exportable import exportable_module
+from .duty import one_hot
+from .exportable import exportable_module, known_duties
 from .kinds import FittedModel, SohModelKind
 
 if TYPE_CHECKING:
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["export_windows"]
 
 NETWORK_FILE, MODEL_FILE, CARD_FILE = "soh.onnx", "model.json", "MODEL_CARD.md"
-FORMAT = "past windows 1"
+FORMAT, DUTY_FORMAT = "past windows 1", "past windows of a duty 1"
 LARGEST_DIFFERENCE = 1e-4  # [SOH], between ONNX Runtime and the fit
-INPUT_NAMES = ("features", "seen", "beginning", "cycle")
+INPUT_NAMES = ("features", "seen", "beginning", "cycle", "duty")  # the last where the model knows duties
 
 
 def export_windows(
@@ -68,10 +69,11 @@ def export_windows(
     ModelError
         If the kind cannot be exported, the exported network differs from the fit, or the folder cannot be written.
     """
+    duties = known_duties(fitted)
     network, difference = _to_onnx(exportable_module(fitted), fitted, sample)
     digest = hashlib.sha256(network).hexdigest()
     content = {
-        "format": FORMAT,
+        "format": DUTY_FORMAT if duties else FORMAT,
         "model": {
             "name": folder.name,
             "inputs": list(FEATURE_NAMES),
@@ -79,6 +81,7 @@ def export_windows(
             "beginning": BEGINNING,
             "chemistry": chemistry,
             "nominal_capacity": cycles.nominal_capacity,
+            "duties": list(duties),
             "network_digest": digest,
         },
         "training": {
@@ -94,7 +97,8 @@ def export_windows(
         folder.mkdir(parents=True, exist_ok=True)
         (folder / NETWORK_FILE).write_bytes(network)
         (folder / MODEL_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        (folder / CARD_FILE).write_text(_card(folder.name, digest, kind, cycles, training, figures, chemistry))
+        card = _card(folder.name, digest, kind, cycles, training, figures, chemistry, duties)
+        (folder / CARD_FILE).write_text(card, encoding="utf-8")
     except OSError as error:
         raise ModelError(
             f"the model cannot be written ({error})", where=str(folder), remedy="Choose another folder with --out"
@@ -107,7 +111,11 @@ def _to_onnx(module: torch.nn.Module, fitted: FittedModel, sample: PastWindows) 
     import torch
 
     values = (sample.features, sample.seen.astype(np.float64), sample.beginning, sample.cycle)
+    duties = known_duties(fitted)
+    if duties:
+        values = (*values, one_hot(sample.protocol, duties))
     arrays: list[Array] = [np.array(each, dtype=np.float64) for each in values]
+    names = INPUT_NAMES[: len(arrays)]
     exporter = logging.getLogger("torch.onnx")
     level = exporter.level
     exporter.setLevel(logging.ERROR)
@@ -120,7 +128,7 @@ def _to_onnx(module: torch.nn.Module, fitted: FittedModel, sample: PastWindows) 
                 tuple(torch.as_tensor(each) for each in arrays),
                 dynamo=True,
                 verbose=False,
-                input_names=list(INPUT_NAMES),
+                input_names=list(names),
                 output_names=["soh"],
                 dynamic_shapes=tuple({0: cells} for _ in arrays),
             )
@@ -130,7 +138,7 @@ def _to_onnx(module: torch.nn.Module, fitted: FittedModel, sample: PastWindows) 
         raise ModelError("torch exported no network", remedy="Check the installation of onnx and onnxscript")
     network = program.model_proto.SerializeToString()
     session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, dict(zip(INPUT_NAMES, arrays, strict=True)))
+    (found,) = session.run(None, dict(zip(names, arrays, strict=True)))
     difference = float(np.abs(found - fitted.predict(sample)).max())
     if not difference <= LARGEST_DIFFERENCE:
         raise ModelError(
@@ -148,7 +156,9 @@ def _card(
     training: tuple[str, ...],
     figures: dict[str, object],
     chemistry: str,
+    names: tuple[str, ...],
 ) -> str:
+    duties = ", ".join(names) if names else "none: it does not ask how a cell is used"
     return f"""# {name}
 
 State of health (capacity over nominal {cycles.nominal_capacity:g} A.h) of a lithium-ion cell from its newest
@@ -159,7 +169,8 @@ Kind `{kind.name}`; network SHA-256 `{digest}`.
 
 `features` (n, {kind.window}, {len(FEATURE_NAMES)}), oldest first, before its first cycle a cell repeats it; `seen`
 (n, {kind.window}), 1 or 0; `beginning` (n, {len(FEATURE_NAMES)}); `cycle` (n,); all float64, in the units of the
-data, values that are not finite included. Output `soh` (members, n).
+data, values that are not finite included. A model that knows duties takes `duty` (n, duties) as well, 1 in the
+column of the one that the cell has. Output `soh` (members, n). Duties: {duties}.
 
 ## Data and figures
 

@@ -232,7 +232,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = bench_parser(__doc__, pictures=True)
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="seeds on the published split")
     parser.add_argument("--cross-seeds", type=int, default=5, metavar="N", help="seeds on all cells in folds; 0: none")
-    parser.add_argument("--kind", choices=list(MODEL_KINDS), default="kernel", help="what predicts SOH")
+    parser.add_argument("--kind", choices=list(MODEL_KINDS), default="duty", help="what predicts SOH")
     parser.add_argument("--compare", action="store_true", help="compare sets of signals on training cells, in minutes")
     parser.add_argument("--quick", action="store_true", help="one seed, published split only, no picture")
     options = parser.parse_args(arguments)

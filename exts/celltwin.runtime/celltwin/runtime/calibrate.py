@@ -88,7 +88,7 @@ class CalibrationSettings:
     model: Literal["SPM", "SPMe", "DFN"] = "DFN"
     method: str = "least_squares"
     base_set: str = ""
-    budget: int = 1500
+    budget: int = 4000
     seconds: float = 300.0
     seed: int = 0
     threads: int = 2

@@ -41,7 +41,7 @@ def calibrate(
         str, typer.Option(help="Optimiser, such as least_squares, cma or multi_start.")
     ] = "least_squares",
     base_set: Annotated[str, typer.Option(help="PyBaMM set or BPX file to begin with.")] = "",
-    budget: Annotated[int, typer.Option(help="Evaluations allowed, each on all fitted curves.")] = 1500,
+    budget: Annotated[int, typer.Option(help="Evaluations allowed, each on all fitted curves.")] = 4000,
     seconds: Annotated[float, typer.Option(help="Time allowed for the search [s].")] = 300.0,
     uncertainty: Annotated[str, typer.Option(help="none, laplace, refits, or full for Markov chains.")] = "refits",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,

@@ -79,7 +79,7 @@ class CalibrationOptions:
     names: tuple[str, ...] = ()
     base_set: str | None = None
     method: str = "least_squares"
-    budget: int = 1500
+    budget: int = 4000
     seconds: float = 300.0
     seed: int = 0
     threads: int = 2

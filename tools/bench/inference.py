@@ -109,7 +109,7 @@ def _add_past(figures: Figures, spec: PackSpec, random: np.random.Generator) -> 
         measure("SOH of 2,800 cells from the past, interval and flag", lambda: health.assess(pasts))  # noqa: B023
         measure("remaining life of 2,800 cells, interval and flag", lambda: life.assess(pasts))  # noqa: B023
         measure("both again, no charge since", lambda: (health.assess(pasts), life.assess(pasts)))  # noqa: B023
-        measure("readings of all levels, 128 draws each", lambda: (health.predict(pasts, state), life.predict(pasts)))  # noqa: B023
+        measure("readings of all levels, 64 draws each", lambda: (health.predict(pasts, state), life.predict(pasts)))  # noqa: B023
         image = _state(spec, number, 3.7, np.full(spec.n_cells, 2.0), random)
         measure("recorder: a step", lambda: history.observe(image, features))  # noqa: B023
     for name, values in taken.items():

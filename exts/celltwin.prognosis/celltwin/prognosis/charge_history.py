@@ -111,9 +111,11 @@ class CellPasts:
         number = self.count[cells] - np.arange(asked, 0, -1)[:, np.newaxis]
         oldest = (self.count - self.held)[cells]
         seen = number >= oldest
-        rows = cells * SLOTS + np.maximum(number, oldest) % SLOTS
-        newest = self._ring.reshape(-1, len(FEATURE_NAMES)).take(rows, axis=0)
-        newest[:, :, BLANK] = 0.0
+        slots = np.maximum(number, oldest) % SLOTS
+        if whole and (self.count == self.count[0]).all() and (self.held == self.held[0]).all():
+            newest = self._ring[slots[:, 0]]  # whole rows of cells that are charged together
+        else:
+            newest = self._ring.reshape(-1, len(FEATURE_NAMES)).take(slots * self.count.size + cells, axis=0)
         for array in (newest, seen):
             array.flags.writeable = False
         if whole:
@@ -148,8 +150,8 @@ class CellPasts:
 class ChargeHistory:
     """Record every charge of every cell that is complete, and how much the cells are used.
 
-    For each cell there are the features of its newest 60 charges, its first charges averaged, their number, and the
-    charge that passed: 4.6 kB a cell, however long the pack lives.
+    For each cell there are the features of its newest 60 charges, the entropies blanked, its first charges averaged,
+    their number, and the charge that passed: 4.5 kB a cell, however long the pack lives.
 
     Parameters
     ----------
@@ -168,7 +170,7 @@ class ChargeHistory:
     def __init__(self, spec: PackSpec, *, begun: bool = False) -> None:
         n, k = spec.n_cells, len(FEATURE_NAMES)
         self.spec = spec
-        self._ring: Floats = np.full((n, SLOTS, k), np.nan, dtype=np.float32)
+        self._ring: Floats = np.full((SLOTS, n, k), np.nan, dtype=np.float32)
         self._count = np.zeros(n, dtype=np.int64)
         self._held = np.zeros(n, dtype=np.int64)
         self._begun = np.full(n, begun)
@@ -228,7 +230,9 @@ class ChargeHistory:
         doubts : ndarray of uint8, shape (n,)
             :class:`ChargeDoubt`.
         """
-        self._ring[cells, self._count[cells] % SLOTS] = features
+        slots = self._count[cells] % SLOTS
+        self._ring[slots, cells] = features
+        self._ring[slots[:, np.newaxis], cells[:, np.newaxis], BLANK] = 0.0
         counted = np.isfinite(features) & (self._count[cells] < MEAN_BEGINNING)[:, np.newaxis]
         self._total[cells] += np.where(counted, features, 0.0)
         self._number[cells] += counted
@@ -237,7 +241,7 @@ class ChargeHistory:
         self._completed[cells], self._doubts[cells] = completed, doubts
         young = cells[self._begun[cells] & (self._count[cells] <= MEDIAN_BEGINNING)]
         if young.size:
-            first = np.moveaxis(self._ring[young, :MEDIAN_BEGINNING], 1, 0)
+            first = self._ring[:MEDIAN_BEGINNING, young]
             self._first[young] = finite_median(np.where(np.isfinite(first), first, np.nan))
         self._revision += 1
 
@@ -297,8 +301,9 @@ class ChargeHistory:
         """
         length = newest.shape[1]
         slots = np.arange(count - length, count) % SLOTS
-        self._ring[cells] = np.nan
-        self._ring[cells[:, np.newaxis], slots] = newest
+        self._ring[:, cells] = np.nan
+        self._ring[slots[:, np.newaxis], cells] = np.moveaxis(newest, 0, 1)
+        self._ring[slots[:, np.newaxis, np.newaxis], cells[:, np.newaxis], BLANK] = 0.0
         self._count[cells], self._held[cells], self._begun[cells] = count, length, begun
         self._total[cells], self._number[cells], self._first[cells] = total, number, first
         self._completed[cells], self._doubts[cells] = completed, doubts

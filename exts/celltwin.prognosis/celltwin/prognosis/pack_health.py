@@ -13,8 +13,8 @@ from .system_health import CellEstimates, LevelHealth, assess_system_health
 
 __all__ = ["combine_health", "combine_uncertain"]
 
-# Draws behind a level's value: the mean of so many is within a tenth of its own uncertainty.
-DRAWS = 128
+# Draws behind a level's value, every other the mirror image of one.
+DRAWS = 64
 # Modules whose draws differ by less are the same [share]: errors as large as all differences leave none of these.
 SAME = 1e-9
 # A group has a value when this share of its cells has one, and a good one when this share is good.

@@ -35,7 +35,8 @@ class InputScaling:
         """Return inputs of shape (..., n_inputs) scaled in their own precision, values that are not finite replaced."""
         mean, spread, stand_in = (each.astype(values.dtype) for each in (self.mean, self.spread, self.stand_in))
         finite = np.isfinite(values)
-        scaled: Array = ((values if finite.all() else np.where(finite, values, stand_in)) - mean) / spread
+        scaled: Array = (values if finite.all() else np.where(finite, values, stand_in)) - mean
+        scaled /= spread
         return scaled
 
 

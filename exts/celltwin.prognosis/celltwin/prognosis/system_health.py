@@ -220,7 +220,9 @@ class _Belief:
         whole = self.predicted | (own <= 0.0)
         trust = np.where(whole, 1.0, population / np.maximum(population + own, 1e-30)) * self.known
         left = np.where(self.known, trust * own, population)
-        apart = np.repeat(_mirrored(random, count, own.size // self.shared_by), self.shared_by, axis=1)
+        apart = _mirrored(random, count, own.size // self.shared_by)
+        if self.shared_by > 1:
+            apart = np.repeat(apart, self.shared_by, axis=1)
         values = middle + trust * (self.best - middle) + np.sqrt(left) * apart
         values += self.common * _mirrored(random, count, 1)
         possible: Array = np.maximum(values, 1e-3)  # neither capacity nor resistance is negative

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +34,10 @@ class RemainingLife:
         SOH, falling.
     end : int
         Which of them is the end of life.
-    arrival : ndarray of shape (n_probabilities, n, n_levels)
-        Quantiles of the cycles from now to each level, at :data:`LEVELS_OF_CALIBRATION`; negative where the level
-        has been passed. A lower level is never reached earlier.
+    middle, scale : ndarray of shape (n, n_levels)
+        Median and scale of the cycles from now to each level, as the networks have them.
+    quantiles : ndarray of shape (n_probabilities,)
+        Of the cycles less their median, in scales, at :data:`LEVELS_OF_CALIBRATION`.
     median, lowest, highest : ndarray of shape (n,)
         Cycles to the end of life: median, and the bounds of the 90 % interval; none is negative.
     standard_uncertainty : ndarray of shape (n,)
@@ -50,7 +52,9 @@ class RemainingLife:
 
     levels: Array
     end: int
-    arrival: Array
+    middle: Array
+    scale: Array
+    quantiles: Array
     median: Array
     lowest: Array
     highest: Array
@@ -59,6 +63,19 @@ class RemainingLife:
     resistance_lowest: Array
     resistance_highest: Array
     doubts: NDArray[np.uint8]
+
+    @cached_property
+    def arrival(self) -> Array:
+        """Quantiles of the cycles from now to each level, at :data:`LEVELS_OF_CALIBRATION`.
+
+        Of shape (n_probabilities, n, n_levels); negative where the level has been passed. A lower level is never
+        reached earlier.
+        """
+        arrival = self.middle + self.quantiles[:, np.newaxis, np.newaxis] * self.scale
+        early = np.array(LEVELS_OF_CALIBRATION) <= 0.5
+        arrival[early] = np.maximum.accumulate(arrival[early], axis=2)
+        arrival[~early] = np.minimum.accumulate(arrival[~early, :, ::-1], axis=2)[:, :, ::-1]
+        return freeze(arrival)
 
     def survival(self, cycles: Array) -> Array:
         """Return the probability to live longer than some numbers of cycles, shape (n, n_cycles).
@@ -121,18 +138,15 @@ def describe_life(
     widening = np.where(doubts & unlike, 2.0, 1.0)[:, np.newaxis]
     median = values[0] * life[:, np.newaxis]
     scale = values[1] * life[:, np.newaxis] * widening
-    table = np.array(calibration.quantiles)[:, np.newaxis, np.newaxis]
-    arrival = median + table * scale
-    early = np.array(LEVELS_OF_CALIBRATION) <= 0.5
-    arrival[early] = np.maximum.accumulate(arrival[early], axis=2)
-    arrival[~early] = np.minimum.accumulate(arrival[~early, :, ::-1], axis=2)[:, :, ::-1]
     middle, half = median[:, end], calibration.wide * scale[:, end]
     gone = np.zeros(life.size, dtype=np.bool_) if ended is None else ended
     factor = np.exp(calibration.resistance_wide)
     return RemainingLife(
         levels=freeze(levels),
         end=end,
-        arrival=freeze(arrival),
+        middle=freeze(median),
+        scale=freeze(scale),
+        quantiles=freeze(np.array(calibration.quantiles)),
         median=freeze(np.where(gone, 0.0, np.maximum(middle, 0.0))),
         lowest=freeze(np.where(gone, 0.0, np.maximum(middle - half, 0.0))),
         highest=freeze(np.where(gone, 0.0, np.maximum(middle + half, 0.0))),

@@ -275,7 +275,8 @@ def find_signals(windows: PastWindows) -> tuple[Array, Array]:
 
 def scaled_rows(windows: PastWindows, scaling: InputScaling) -> tuple[Array, Array]:
     """Return the newest cycle and the average of those seen, scaled, each of shape (n, n_inputs)."""
-    values = np.clip(scaling.apply(windows.features), -LARGEST_ROW, LARGEST_ROW)
+    values = scaling.apply(windows.features)
+    np.clip(values, -LARGEST_ROW, LARGEST_ROW, out=values)
     if windows.seen.all():
         return values[:, -1], values.mean(axis=1)
     weights = windows.seen[:, :, np.newaxis].astype(values.dtype)

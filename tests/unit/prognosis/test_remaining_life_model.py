@@ -1,4 +1,4 @@
-"""Networks of remaining life, trained on cells made up so that they fade in straight lines."""
+"""Models of remaining life, trained on cells made up so that they fade in straight lines."""
 
 import json
 import shutil
@@ -17,8 +17,17 @@ from celltwin.prognosis import (
     Split,
     describe_cells,
 )
-from celltwin.prognosis.remaining_life import LifeDoubt, LifeNetworkSettings, read_life_model, train_life_ensemble
+from celltwin.prognosis.remaining_life import (
+    KINDS,
+    LifeDoubt,
+    LifeKernelSettings,
+    LifeNetworkSettings,
+    read_life_model,
+    train_life_ensemble,
+)
 from celltwin.prognosis.remaining_life.life_export import export_life_model
+from celltwin.prognosis.remaining_life.life_inputs import input_names
+from celltwin.prognosis.remaining_life.life_kernel import train_life_kernel
 from celltwin.prognosis.remaining_life.life_network import LifeRows, train_life_network
 from celltwin.prognosis.remaining_life.life_runs import run_lives
 
@@ -62,17 +71,24 @@ def split(cycles):
     return Split(folds=(tuple(names[::2]), tuple(names[1::2])), test=("2C_battery-5", "RW_battery-5"))
 
 
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def runs(cycles, split):
+def runs(cycles, split, kind):
     return {
-        history: run_lives(cycles, split, LifeSettings(history=history, folds=2, every=2, network=TINY), seeds=(1,))
+        history: run_lives(
+            cycles, split, LifeSettings(kind=kind, history=history, folds=2, every=2, network=TINY), seeds=(1,)
+        )
         for history in (False, True)
     }
 
 
 @pytest.fixture(scope="module")
 def folder(cycles, split, runs, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models") / "rul_1"
+    folder = tmp_path_factory.mktemp("models") / "rul_9"
     export_life_model(
         folder,
         {history: run.ensembles[1] for history, run in runs.items()},
@@ -161,7 +177,7 @@ def predict(network, inputs):
 
 
 def test_a_training_that_was_interrupted_ends_as_if_it_had_not_been(cycles, split, tmp_path):
-    settings = LifeSettings(folds=2, every=4, network=TINY)
+    settings = LifeSettings(kind="network", folds=2, every=4, network=TINY)
     whole = train_life_ensemble(cycles, split, settings, seed=3)
 
     def stop(step):
@@ -175,6 +191,59 @@ def test_a_training_that_was_interrupted_ends_as_if_it_had_not_been(cycles, spli
 
     assert steps[0] == 13, "the newest checkpoint is that of step 12"
     np.testing.assert_allclose(again.left_out["median"], whole.left_out["median"], atol=1e-5)
+
+
+def kernel_rows(arrived, *, lives=(0.4, 0.5, 0.6, 0.5), seen=0.5, each=6):
+    """Return rows of cells that began differently, of which the last is seen until ``seen``; and their cells."""
+    names = input_names(history=False)
+    life = np.repeat(lives, each)
+    age = np.tile(np.linspace(0.0, 0.3, each), len(lives))
+    cell = np.repeat([f"c{number}" for number in range(len(lives))], each)
+    inputs = np.zeros((life.size, len(names) + 3))
+    inputs[:, names.index("beginning of CV Q")] = 10.0 * (np.repeat([*lives[:3], 0.65], each) - 0.5)
+    inputs[:, -3], inputs[:, -2] = 1.0, 3.0 * (age - 0.5)
+    last = cell == cell[-1]
+    rows = LifeRows(
+        inputs=inputs,
+        remaining=(np.where(last, seen, life) - age)[:, np.newaxis],
+        arrived=(~last | arrived)[:, np.newaxis],
+        resistance=np.full((life.size, 1), 1.2),
+        weight=np.ones(life.size),
+    )
+    return rows, cell
+
+
+def test_a_censored_cell_is_expected_to_live_on_as_cells_like_it_do():
+    said = []
+    for arrived in (True, False):
+        rows, cell = kernel_rows(arrived)
+        module = train_life_kernel(rows, cell, LifeKernelSettings(), end=0, history=False, n_duties=1, seed=(1,))
+        said.append(float(predict(module, rows.inputs)[0, 0, cell == "c3", 0].mean()))
+
+    seen = float(rows.remaining[cell == "c3"].mean())
+    alike = float(rows.remaining[cell == "c2"].mean())
+    assert seen == pytest.approx(said[0], abs=0.05)
+    assert seen + 0.03 < said[1] < alike + 0.05
+
+
+def test_the_regression_without_a_cell_is_the_one_fitted_without_it(cycles, split):
+    settings = LifeSettings(every=2, kernel=LifeKernelSettings(centres=10_000))
+    whole = train_life_ensemble(cycles, split, settings, seed=1)
+    name = split.folds[0][0]
+    rest = Split(folds=tuple(tuple(n for n in fold if n != name) for fold in split.folds), test=(name,))
+    alone = train_life_ensemble(cycles, rest, settings, seed=1)
+
+    found = whole.left_out["cell"] == name
+    (cell,) = cycles.select((name,))
+    lives = alone.predict(describe_cells((cell,), history=False, every=2))
+    end = settings.end_index
+    said = (whole.left_out["median"] * whole.left_out["life"][:, np.newaxis])[found, end]
+    np.testing.assert_allclose(lives.median, np.maximum(said, 0.0), rtol=0.1, atol=0.5)
+
+
+def test_a_kind_that_does_not_exist_is_refused(cycles, split):
+    with pytest.raises(CycleDataError, match="kernel, network"):
+        train_life_ensemble(cycles, split, LifeSettings(kind="oracle"), seed=1)
 
 
 def test_training_cells_that_never_end_are_refused(cycles, split):
@@ -191,7 +260,7 @@ def test_the_exported_model_says_what_the_ensemble_says(folder, runs, cycles):
         served, trained = predictor.assess(inputs), runs[history].ensembles[1].predict(inputs)
         np.testing.assert_allclose(served.median, trained.median, atol=0.05)
         np.testing.assert_array_equal(served.doubts, trained.doubts)
-    assert "rul_1 sha256:" in predictor.model.provenance
+    assert "rul_9 sha256:" in predictor.model.provenance
     assert "made_up" in (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
 
 
@@ -202,7 +271,7 @@ def test_a_model_for_another_kind_of_past_is_refused(runs, cycles):
 
 @pytest.mark.parametrize("damage", ["network", "text", "format", "field"])
 def test_a_damaged_model_is_refused(folder, tmp_path, damage):
-    broken = tmp_path / "rul_1"
+    broken = tmp_path / "rul_9"
     shutil.copytree(folder, broken)
     description = broken / "model.json"
     content = json.loads(description.read_text(encoding="utf-8"))

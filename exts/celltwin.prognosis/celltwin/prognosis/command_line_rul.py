@@ -24,17 +24,19 @@ CapacityOption = Annotated[
     float, typer.Option(min=0.0, help="Nominal capacity of the cells [A.h]; 0: as known of XJTU and MIT.")
 ]
 EndOption = Annotated[float, typer.Option(min=0.3, max=1.1, help="SOH at which life ends.")]
-StepsOption = Annotated[int, typer.Option(min=0, help="Training steps; 0: as chosen by cross-validation.")]
+ModelOption = Annotated[str, typer.Option(help="kernel: kernel regression. network: ensemble of networks.")]
+StepsOption = Annotated[int, typer.Option(min=0, help="Training steps of a network; 0: 600.")]
 FoldsOption = Annotated[int, typer.Option(min=2, help="Folds of the training cells.")]
 
 
 def train_rul(
     data: DataOption = "xjtu_cycles",
-    out: Annotated[Path, typer.Option(help="Folder for the model.")] = Path("data/models/rul_1"),
+    out: Annotated[Path, typer.Option(help="Folder for the model.")] = Path("data/models/rul_2"),
     end_of_life: EndOption = 0.85,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds 1 to N; the first is exported, all are scored.")] = 5,
     nominal_capacity: CapacityOption = 0.0,
     chemistry: Annotated[str, typer.Option(help="Chemistry of the cells.")] = "NMC523",
+    model: ModelOption = "kernel",
     steps: StepsOption = 0,
     folds: FoldsOption = 5,
     checkpoints: Annotated[Path, typer.Option(help="Folder for checkpoints.")] = Path("out/train_rul"),
@@ -46,13 +48,13 @@ def train_rul(
     from .remaining_life.life_export import export_life_model
 
     console = Console()
+    settings = _settings(model, end_of_life, steps, folds)
     cycles, split = _load(data, nominal_capacity, folds)
     runs = {
-        history: _run(console, cycles, split, _settings(history, end_of_life, steps, folds), seeds, checkpoints, resume)
-        for history in (False, True)
+        history: _run(console, cycles, split, each, seeds, checkpoints, resume) for history, each in settings.items()
     }
     _show(console, cycles, split, end_of_life, runs)
-    model = export_life_model(
+    exported = export_life_model(
         out,
         {history: run.ensembles[1] for history, run in runs.items()},
         cycles,
@@ -61,20 +63,19 @@ def train_rul(
         chemistry=chemistry,
         data_name=Path(data).name,
     )
-    console.print(f"Model {model.provenance} in {out}")
+    console.print(f"Model {exported.provenance} in {out}")
 
 
 def evaluate_rul(
     protocol: Annotated[
         str,
-        typer.Option(
-            help="honest: published split. cv: the training cells of it, each by members that have not seen it."
-        ),
+        typer.Option(help="honest: published split. cv: the training cells of it, each by a fit that has not seen it."),
     ] = "honest",
     data: DataOption = "xjtu_cycles",
     end_of_life: EndOption = 0.85,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds 1 to N; each alone and all together are scored.")] = 5,
     nominal_capacity: CapacityOption = 0.0,
+    model: ModelOption = "kernel",
     steps: StepsOption = 0,
     folds: FoldsOption = 5,
     out: Annotated[Path, typer.Option(help="Folder for figures and checkpoints.")] = Path("out/evaluate_rul"),
@@ -86,18 +87,17 @@ def evaluate_rul(
     console = Console()
     if protocol not in ("honest", "cv"):
         raise typer.BadParameter("choose honest or cv", param_hint="--protocol")
+    settings = _settings(model, end_of_life, steps, folds)
     cycles, split = _load(data, nominal_capacity, folds)
     runs = {
-        history: _run(
-            console, cycles, split, _settings(history, end_of_life, steps, folds), seeds, out / "fits", resume
-        )
-        for history in (False, True)
+        history: _run(console, cycles, split, each, seeds, out / "fits", resume) for history, each in settings.items()
     }
     simple = _show(console, cycles, split, end_of_life, runs, cross_validated=protocol == "cv")
     content = {
         "data": Path(data).name,
         "data_sha256": cycles.digest,
         "protocol": protocol,
+        "model": model,
         "end_of_life": end_of_life,
         "figures": {
             _name(history): {
@@ -109,7 +109,7 @@ def evaluate_rul(
         },
         "baselines": {name: value.as_dict() for name, value in simple.items()},
     }
-    file = out / f"{Path(data).name}_{protocol}_{end_of_life:g}.json"
+    file = out / f"{Path(data).name}_{model}_{protocol}_{end_of_life:g}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     console.print(f"Figures in {file}")
@@ -123,11 +123,16 @@ def _load(data: str, nominal_capacity: float, folds: int) -> tuple[CycleSet, Spl
     return cycles, published_split(cycles, folds=folds)
 
 
-def _settings(history: bool, end_of_life: float, steps: int, folds: int) -> LifeSettings:
-    from .remaining_life import LifeNetworkSettings, LifeSettings
+def _settings(model: str, end_of_life: float, steps: int, folds: int) -> dict[bool, LifeSettings]:
+    from .remaining_life import KINDS, LifeNetworkSettings, LifeSettings
 
+    if model not in KINDS:
+        raise typer.BadParameter(f"choose {' or '.join(KINDS)}", param_hint="--model")
     network = LifeNetworkSettings(steps=steps) if steps else LifeNetworkSettings()
-    return LifeSettings(end_of_life=end_of_life, history=history, folds=folds, network=network)
+    return {
+        history: LifeSettings(kind=model, end_of_life=end_of_life, history=history, folds=folds, network=network)
+        for history in (False, True)
+    }
 
 
 def _run(
@@ -148,10 +153,10 @@ def _run(
     numbers = tuple(range(1, seeds + 1))
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task(f"RUL {_name(settings.history)}", total=seeds * settings.network.steps)
+        task = progress.add_task(f"RUL {_name(settings.history)}", total=seeds * settings.steps(split))
 
         def show(seed: int, step: int) -> None:
-            progress.update(task, completed=numbers.index(seed) * settings.network.steps + step)
+            progress.update(task, completed=numbers.index(seed) * settings.steps(split) + step)
 
         return run_lives(cycles, split, settings, seeds=numbers, checkpoints=checkpoints, on_step=show)
 

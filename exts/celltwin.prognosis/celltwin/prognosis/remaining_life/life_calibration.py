@@ -1,4 +1,4 @@
-"""From medians and scales of networks to a distribution and to intervals that hold what they say."""
+"""From medians and scales to a distribution and to intervals that hold what they say."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ __all__ = ["LEVELS_OF_CALIBRATION", "LifeCalibration", "calibrate"]
 # Probabilities that the distribution is tabulated at.
 LEVELS_OF_CALIBRATION = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 STANDARD, WIDE = 0.6827, 0.90
+# The level is what is expected of a new cell, neither more nor less: no cell with errors above all others is added.
+EXPECTED = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class LifeCalibration:
-    """What cells that were left out say of the networks' medians and scales.
+    """What cells that were left out say of a model's medians and scales.
 
     The remaining life is ``median + q * scale``, with q from a table of signed quantiles in which every cell
-    weighs the same; an interval is ``median -+ wide * scale`` with the conformal quantile by cell, which adds the
-    doubt of few cells.
+    weighs the same; an interval is ``median -+ wide * scale`` with the conformal quantile by cell.
 
     Attributes
     ----------
@@ -68,17 +69,13 @@ def calibrate(left_out: dict[str, NDArray[np.generic]], end: int) -> LifeCalibra
     departure = np.abs(np.log(resistance[known] / grown[known]))
     return LifeCalibration(
         quantiles=tuple(_weighted_quantiles(score, cells)),
-        standard=_finite_quantile(np.abs(score), cells, STANDARD),
-        wide=_finite_quantile(np.abs(score), cells, WIDE),
-        resistance_wide=_finite_quantile(departure, cells[known], WIDE) if known.any() else float("nan"),
+        standard=cell_quantile(np.abs(score), cells, STANDARD, unseen=EXPECTED),
+        wide=cell_quantile(np.abs(score), cells, WIDE, unseen=EXPECTED),
+        resistance_wide=(
+            cell_quantile(departure, cells[known], WIDE, unseen=EXPECTED) if known.any() else float("nan")
+        ),
         cells=int(np.unique(cells).size),
     )
-
-
-def _finite_quantile(scores: Array, cells: NDArray[np.str_], level: float) -> float:
-    """Return the conformal quantile, or the largest score where the cells are too few for the level."""
-    quantile = cell_quantile(scores, cells, level)
-    return quantile if np.isfinite(quantile) else float(scores.max())
 
 
 def _weighted_quantiles(scores: Array, cells: NDArray[np.str_]) -> list[float]:

@@ -10,11 +10,12 @@ from ..cycles import CycleSet
 from ..model_card import SOURCES
 from ..splits import Split
 from .end_of_life import MEDIAN_WINDOW
-from .life_scores import LifeFigures
+from .life_runs import cross_validated
+from .life_scores import LifeFigures, score_lives
 
 if TYPE_CHECKING:
     from .life_folder import LifeModel
-    from .life_training import LifeEnsemble
+    from .life_training import LifeEnsemble, LifeSettings
 
 __all__ = ["write_life_card"]
 
@@ -47,7 +48,6 @@ def write_life_card(
     """
     first = ensembles[False]
     settings = first.settings
-    network = settings.network
     rows = []
     for history, by_seed in figures.items():
         own = by_seed[ensembles[history].seed]
@@ -57,6 +57,10 @@ def write_life_card(
             f"{np.mean(errors):.1f} ± {np.std(errors):.1f} over {len(errors)} seeds | {own.mae_cells:.1f} | "
             f"{100.0 * own.coverage:.0f} % | {own.width:.0f} | {100.0 * own.flagged:.0f} % |"
         )
+    left_out = [
+        f"{VARIANT_NAMES[history]} {score_lives(cross_validated(ensemble)).mae:.1f}"
+        for history, ensemble in ensembles.items()
+    ]
     some = next(iter(figures[False].values()))
     duties = ", ".join(
         f"{duty} {life:.0f}" for duty, life in zip(first.knowledge.duties, first.knowledge.lives, strict=False)
@@ -78,9 +82,7 @@ cells, {model.chemistry}.{SOURCES.get(cycles.digest, "")}
 cycles of 14 charging features; the protocol, and the age in typical lives of it ({duties} cycles). `history.onnx` also
 takes the SOH that was measured so far. Nothing of a cell's future, and no scaling over a cell's life.
 
-**Networks.** {len(split.folds)} folds of training cells x {settings.members} members, {network.layers} hidden layers
-of {network.width}, one PhysicsNeMo module; logistic distribution, maximum likelihood with censoring; calibrated on
-cells that a member has not seen (conformal, every cell weighs the same).
+{_describe_fit(settings, split)}
 
 ## Figures on the test cells
 
@@ -91,8 +93,12 @@ no error. Error: mean over every cycle before the end of life of every such cell
 |---|---|---|---|---|---|---|
 {chr(10).join(rows)}
 
+On the training cells, each by a fit without it: {", ".join(left_out)} cycles.
+
 ## Limits
 
+* What a cell's first ten charges tell of its life rests on {len(split.training)} cells, few of each protocol. A cell
+  that is seen from later on is judged as if the first charges that were seen had been its first.
 * Trained on one cell type at room temperature. Where the protocol is not one of the training cells', pass an unknown
   name: the interval is then twice as wide, and the answer is flagged.
 * From R3 on, capacities of the data set are interpolated between capacity tests, so that a "measured SOH" there knows
@@ -105,3 +111,16 @@ no error. Error: mean over every cycle before the end of life of every such cell
 `inputs` (n, n_inputs) float32, output `arrival` (3, n, n_levels): median and scale of the arrival in typical lives,
 resistance proxy. `LifePredictor` reads both with numpy and ONNX Runtime alone. No measured data are in this folder.
 """
+
+
+def _describe_fit(settings: LifeSettings, split: Split) -> str:
+    if settings.kind == "network":
+        network = settings.network
+        return f"""**Networks.** {len(split.folds)} folds of training cells x {settings.members} members,
+{network.layers} hidden layers of {network.width}, one PhysicsNeMo module; logistic distribution, maximum likelihood
+with censoring; calibrated on cells that a member has not seen (conformal, every cell weighs the same)."""
+    kernel = settings.kernel
+    return f"""**Regression.** The mean of a Gaussian process on {kernel.centres} centres, drawn at random: likeness of
+the first ten charges ({", ".join(kernel.first_features)}) and of what has changed since, each with protocol and age.
+Arrivals that were not seen are expected from those of other cells (Buckley and James). Calibrated on each training
+cell by a fit without it (conformal, every cell weighs the same)."""

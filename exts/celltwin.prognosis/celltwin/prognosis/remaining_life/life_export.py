@@ -95,10 +95,12 @@ def _to_onnx(ensemble: LifeEnsemble, sample: Array) -> tuple[bytes, float]:
 
         def __init__(self) -> None:
             super().__init__()
-            self.network = ensemble.network
+            self.members = ensemble.module
 
         def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-            values = self.network(inputs)
+            values: torch.Tensor = self.members(inputs)
+            if len(values) == 1:
+                return values[0]
             median = values[:, 0].mean(0)
             disagreement = (values[:, 0] - median.unsqueeze(0)).square().mean(0)
             scale = (values[:, 1].square().mean(0) + disagreement).sqrt()
@@ -127,7 +129,7 @@ def _to_onnx(ensemble: LifeEnsemble, sample: Array) -> tuple[bytes, float]:
     network = program.model_proto.SerializeToString()
     session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {"inputs": sample.astype(np.float32)})
-    difference = float(np.abs(found - predict_members(ensemble.network, sample)).max())
+    difference = float(np.abs(found - predict_members(ensemble.module, sample)).max())
     if not difference <= LARGEST_DIFFERENCE:
         raise ModelError(
             f"the exported ensemble differs from the trained one by {difference:.1e}",

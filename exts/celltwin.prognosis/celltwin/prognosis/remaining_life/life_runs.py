@@ -44,7 +44,7 @@ class LifeRun:
     together : LifeFigures
         Figures of the mean of all seeds' medians and bounds.
     cross_validation : LifeFigures
-        Figures on the training cells, each predicted by members that have not seen it, of the first seed.
+        Figures on the training cells, each predicted by a fit that has not seen it, of the first seed.
     """
 
     ensembles: dict[int, LifeEnsemble]
@@ -112,7 +112,7 @@ def run_lives(
 
 
 def cross_validated(ensemble: LifeEnsemble) -> ScoredLives:
-    """Return what members say of the training cells that they have not seen, beside the truth."""
+    """Return what fits without them say of the training cells, beside the truth."""
     found, end = ensemble.left_out, ensemble.settings.end_index
     life = np.asarray(found["life"], dtype=np.float64)
     median, scale, remaining = (

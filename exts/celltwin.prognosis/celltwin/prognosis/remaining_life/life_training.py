@@ -1,4 +1,4 @@
-"""Training of the remaining-life ensemble: cross-fitted by cell, calibrated on cells that a member has not seen."""
+"""Training of models of remaining life: cross-fitted by cell, calibrated on cells that were left out."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from ..splits import Split
 from .end_of_life import Arrivals, find_arrivals, running_median, typical_lives
 from .life_calibration import LEVELS_OF_CALIBRATION, calibrate
 from .life_inputs import NEWEST, LifeInputs, describe_cells, input_names, now_columns
+from .life_kernel import LifeKernelSettings, train_life_kernel
 from .life_knowledge import LifeKnowledge, scale_inputs, show_past
 from .life_network import LifeNetworkSettings, LifeRows, train_life_network
 from .life_prediction import RemainingLife
@@ -29,7 +30,11 @@ from .life_prediction import RemainingLife
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["LifeEnsemble", "LifeSettings", "predict_members", "train_life_ensemble"]
+__all__ = ["KINDS", "LifeEnsemble", "LifeSettings", "predict_members", "train_life_ensemble"]
+
+# The regression is fitted to all training cells, and for its calibration once without each; a network to all folds
+# but one.
+KINDS = ("kernel", "network")
 
 TERRITORY_LEVEL = 0.95
 PROXY_BOUNDS = (0.2, 5.0)  # a proxy that changed by more is an outlier
@@ -42,6 +47,8 @@ class LifeSettings:
 
     Attributes
     ----------
+    kind : str
+        One of :data:`KINDS`.
     end_of_life : float
         SOH at which life ends.
     history : bool
@@ -51,15 +58,18 @@ class LifeSettings:
     levels : tuple of float
         SOH whose arrivals are learnt together, falling; the end of life is added where it is not among them.
     folds, members : int
-        Folds of the training cells, and networks for each fold.
+        Folds of the training cells, and networks for each fold; of no meaning to the regression.
     every : int
         Step between the cycles that are learnt from: neighbours are nearly the same.
     past_end : float
         Cycles up to this multiple of a cell's life are learnt from.
+    kernel : LifeKernelSettings
+        What the regression is made of.
     network : LifeNetworkSettings
         Size and training of each network.
     """
 
+    kind: str = "kernel"
     end_of_life: float = 0.85
     history: bool = False
     history_delay: int = 0
@@ -68,6 +78,7 @@ class LifeSettings:
     members: int = 1
     every: int = 3
     past_end: float = 1.1
+    kernel: LifeKernelSettings = field(default_factory=LifeKernelSettings)
     network: LifeNetworkSettings = field(default_factory=LifeNetworkSettings)
 
     @property
@@ -80,14 +91,20 @@ class LifeSettings:
         """Where the end of life stands among the levels."""
         return int(np.argmin(np.abs(self.all_levels - self.end_of_life)))
 
+    def steps(self, split: Split) -> int:
+        """Return the number of steps of a training: of the networks, or fits of the regression."""
+        return self.network.steps if self.kind == "network" else len(split.training) + 1
+
     def as_dict(self) -> dict[str, object]:
-        """Return the settings as JSON takes them."""
-        return {**asdict(self), "levels": list(self.levels)}
+        """Return the settings of the kind as JSON takes them."""
+        content: dict[str, object] = {**asdict(self), "levels": list(self.levels), "kernel": self.kernel.as_dict()}
+        del content["kernel" if self.kind == "network" else "network"]
+        return content
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LifeEnsemble:
-    """Trained networks with everything that is needed to use them.
+    """A fitted model with everything that is needed to use it.
 
     Attributes
     ----------
@@ -95,25 +112,25 @@ class LifeEnsemble:
         What was trained.
     seed : int
         Seed of everything random.
-    network : torch.nn.Module
-        The members side by side, fold after fold.
+    module : torch.nn.Module
+        The regression, or the networks side by side, fold after fold.
     knowledge : LifeKnowledge
         Scaling, territory, typical lives, calibration.
     left_out : dict of str to ndarray
-        Predictions of members for cells that they have not seen: what the calibration is made of. Keys ``median``,
+        Predictions for training cells by fits without them: what the calibration is made of. Keys ``median``,
         ``scale``, ``remaining`` [typical lives], ``grown``, ``resistance``, ``arrived``, ``life`` [cycles], ``cell``,
         ``duty``, ``cycle``.
     """
 
     settings: LifeSettings
     seed: int
-    network: torch.nn.Module
+    module: torch.nn.Module
     knowledge: LifeKnowledge
     left_out: dict[str, NDArray[np.generic]]
 
     def predict(self, inputs: LifeInputs) -> RemainingLife:
         """Return what the ensemble says of some pasts."""
-        return self.knowledge.conclude(inputs, predict_members(self.network, self.knowledge.prepare(inputs)))
+        return self.knowledge.conclude(inputs, predict_members(self.module, self.knowledge.prepare(inputs)))
 
 
 def train_life_ensemble(
@@ -138,15 +155,20 @@ def train_life_ensemble(
     seed : int
         Seed of everything random.
     checkpoints : Path, optional
-        Folder for checkpoints; training goes on from those of the same data, split, settings and seed.
+        Folder for checkpoints of networks; training goes on from those of the same data, split, settings and seed.
+        The regression keeps none: it takes seconds.
     on_step : callable, optional
         Called with the number of each finished step.
 
     Raises
     ------
     CycleDataError
-        If no training cell reaches the end of life.
+        If no training cell reaches the end of life, or the kind is unknown.
     """
+    if settings.kind not in KINDS:
+        raise CycleDataError(
+            f"{settings.kind!r} is no kind of model of remaining life", remedy=f"Choose one of {', '.join(KINDS)}"
+        )
     cells = cycles.select(split.training)
     arrivals = find_arrivals(cells, settings.all_levels)
     if not arrivals.arrived[:, settings.end_index].any():
@@ -159,55 +181,38 @@ def train_life_ensemble(
     order = {name: index for index, name in enumerate(arrivals.cells)}
     row = np.array([order[name] for name in inputs.cell.tolist()], dtype=np.intp)
     keep = inputs.cycle <= np.maximum(settings.past_end * arrivals.cycle[row, settings.end_index], 10.0)
-    folder = checkpoints / _fingerprint(cycles, split, settings, seed) if checkpoints else None
     scaling = fit_scaling(inputs.values[keep])
-    scaled = scale_inputs(scaling, inputs.values)
-    duty = np.array([duties.index(name) for name in inputs.duty.tolist()], dtype=np.intp)
-    proxies = _resistance_proxies(cells)
-    rows: list[LifeRows] = []
-    hidden: list[LifeRows] = []
-    outside: list[tuple[NDArray[np.bool_], LifeRows, Array]] = []
-    for names in split.folds:
-        learnt = ~np.isin(inputs.cell, names) & keep
-        pool = np.array([name not in names for name in arrivals.cells])
-        lives = _typical(arrivals, cells, duties, settings.end_index, pool)
-        life = lives[duty]
-        shown = show_past(scaled, duty, inputs.cycle / life, len(duties))
-        everyone = np.full(row.size, lives[-1])
-        nobody = np.full(row.size, len(duties))
-        unknown = show_past(scaled, nobody, inputs.cycle / everyone, len(duties))
-        fold_rows = _rows(inputs, shown, arrivals, row, life, proxies)
-        fold_hidden = _rows(inputs, unknown, arrivals, row, everyone, proxies)
-        rows += [fold_rows.choose(learnt)] * settings.members
-        hidden += [fold_hidden.choose(learnt)] * settings.members
-        outside.append((np.isin(inputs.cell, names), fold_rows, life))
-    network = train_life_network(
-        rows,
-        settings.network,
-        settings.end_index,
-        seed=(seed,),
-        unknown_duty=hidden,
-        checkpoints=folder,
-        on_step=on_step,
+    pool = _Pool(
+        settings=settings,
+        cells=cells,
+        arrivals=arrivals,
+        inputs=inputs,
+        scaled=scale_inputs(scaling, inputs.values),
+        row=row,
+        keep=keep,
+        duties=duties,
     )
-    predictions = _gather(network, outside, inputs, settings)
-    lives = _typical(arrivals, cells, duties, settings.end_index, np.ones(len(cells), dtype=np.bool_))
+    if settings.kind == "kernel":
+        module, predictions = _fit_kernels(pool, split, seed, on_step)
+    else:
+        folder = checkpoints / _fingerprint(cycles, split, settings, seed) if checkpoints else None
+        module, predictions = _fit_networks(pool, split, seed, folder, on_step)
     oldest = [max(cell.soh.size for cell in cells if cell.protocol == duty) for duty in duties]
     knowledge = LifeKnowledge(
         levels=settings.all_levels,
         end=settings.end_index,
         history=settings.history,
         scaling=scaling,
-        territory=_fit_territory(scaled, inputs, keep, split),
+        territory=_fit_territory(pool.scaled, inputs, keep, split),
         duties=duties,
-        lives=freeze(lives),
+        lives=freeze(pool.typical(())),
         longest_age=freeze(np.array([*oldest, max(oldest)], dtype=np.float64)),
         calibration=calibrate(predictions, settings.end_index),
     )
-    return LifeEnsemble(settings=settings, seed=seed, network=network, knowledge=knowledge, left_out=predictions)
+    return LifeEnsemble(settings=settings, seed=seed, module=module, knowledge=knowledge, left_out=predictions)
 
 
-def predict_members(network: torch.nn.Module, inputs: Array, members: slice = slice(None)) -> Array:
+def predict_members(module: torch.nn.Module, inputs: Array, members: slice = slice(None)) -> Array:
     """Return median, scale and resistance proxy, (3, n, n_levels), of an ensemble or some of its members.
 
     The median is the mean of the members'; the scale joins theirs with their disagreement.
@@ -216,10 +221,106 @@ def predict_members(network: torch.nn.Module, inputs: Array, members: slice = sl
 
     x = torch.as_tensor(inputs, dtype=torch.float32)
     with torch.no_grad():
-        values = network(x)[members].double().numpy()
+        values = module(x)[members].double().numpy()
     median = values[:, 0].mean(axis=0)
     scale = np.sqrt((values[:, 1] ** 2).mean(axis=0) + values[:, 0].var(axis=0))
     return np.stack([median, scale, values[:, 2].mean(axis=0)])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Pool:
+    """The training cells, and what is learnt from when some of them are left out."""
+
+    settings: LifeSettings
+    cells: tuple[CellCycles, ...]
+    arrivals: Arrivals
+    inputs: LifeInputs
+    scaled: Array
+    row: NDArray[np.intp]
+    keep: NDArray[np.bool_]
+    duties: tuple[str, ...]
+
+    def typical(self, left_out: tuple[str, ...]) -> Array:
+        """Return the typical life of each duty without some cells, and of all duties, (n_duties + 1,)."""
+        pool = np.array([name not in left_out for name in self.arrivals.cells])
+        return _typical(self.arrivals, self.cells, self.duties, self.settings.end_index, pool)
+
+    def outside(self, names: tuple[str, ...]) -> NDArray[np.bool_]:
+        """Return which rows are of some cells."""
+        found: NDArray[np.bool_] = np.isin(self.inputs.cell, names)
+        return found
+
+    def rows(self, left_out: tuple[str, ...], *, hidden: bool = False) -> tuple[LifeRows, Array]:
+        """Return all rows in the typical lives without some cells, their duties hidden or not; and those lives."""
+        lives = self.typical(left_out)
+        duty = np.array([self.duties.index(name) for name in self.inputs.duty.tolist()], dtype=np.intp)
+        if hidden:
+            duty = np.full(duty.size, len(self.duties))
+        life = lives[duty]
+        shown = show_past(self.scaled, duty, self.inputs.cycle / life, len(self.duties))
+        proxies = _resistance_proxies(self.cells)
+        return _rows(self.inputs, shown, self.arrivals, self.row, life, proxies), life
+
+
+def _fit_kernels(
+    pool: _Pool, split: Split, seed: int, on_step: Callable[[int], None] | None
+) -> tuple[torch.nn.Module, dict[str, NDArray[np.generic]]]:
+    """Return the regression of all cells, and what one without each cell says of it."""
+    settings = pool.settings
+
+    def fit(rows: LifeRows, learnt: NDArray[np.bool_]) -> torch.nn.Module:
+        return train_life_kernel(
+            rows.choose(learnt),
+            pool.inputs.cell[learnt],
+            settings.kernel,
+            end=settings.end_index,
+            history=settings.history,
+            n_duties=len(pool.duties),
+            seed=(seed,),
+        )
+
+    outside = []
+    for step, name in enumerate(split.training, start=1):
+        chosen = pool.outside((name,))
+        rows, life = pool.rows((name,))
+        said = predict_members(fit(rows, ~chosen & pool.keep), rows.inputs[chosen])
+        outside.append((chosen, rows, life, said))
+        if on_step:
+            on_step(step)
+    module = fit(pool.rows(())[0], pool.keep)
+    if on_step:
+        on_step(len(split.training) + 1)
+    return module, _gather(outside, pool.inputs, settings)
+
+
+def _fit_networks(
+    pool: _Pool, split: Split, seed: int, folder: Path | None, on_step: Callable[[int], None] | None
+) -> tuple[torch.nn.Module, dict[str, NDArray[np.generic]]]:
+    """Return the networks of all folds, and what those of a fold say of its cells."""
+    settings = pool.settings
+    rows: list[LifeRows] = []
+    hidden: list[LifeRows] = []
+    shown: list[tuple[NDArray[np.bool_], LifeRows, Array]] = []
+    for names in split.folds:
+        chosen = pool.outside(names)
+        fold_rows, life = pool.rows(names)
+        rows += [fold_rows.choose(~chosen & pool.keep)] * settings.members
+        hidden += [pool.rows(names, hidden=True)[0].choose(~chosen & pool.keep)] * settings.members
+        shown.append((chosen, fold_rows, life))
+    module = train_life_network(
+        rows,
+        settings.network,
+        settings.end_index,
+        seed=(seed,),
+        unknown_duty=hidden,
+        checkpoints=folder,
+        on_step=on_step,
+    )
+    outside = []
+    for fold, (chosen, fold_rows, life) in enumerate(shown):
+        members = slice(fold * settings.members, (fold + 1) * settings.members)
+        outside.append((chosen, fold_rows, life, predict_members(module, fold_rows.inputs[chosen], members)))
+    return module, _gather(outside, pool.inputs, settings)
 
 
 def _fit_territory(scaled: Array, inputs: LifeInputs, keep: NDArray[np.bool_], split: Split) -> Territory:
@@ -276,19 +377,15 @@ def _resistance_proxies(cells: tuple[CellCycles, ...]) -> list[Array]:
 
 
 def _gather(
-    network: torch.nn.Module,
-    outside: list[tuple[NDArray[np.bool_], LifeRows, Array]],
-    inputs: LifeInputs,
-    settings: LifeSettings,
+    outside: list[tuple[NDArray[np.bool_], LifeRows, Array, Array]], inputs: LifeInputs, settings: LifeSettings
 ) -> dict[str, NDArray[np.generic]]:
-    """Return the predictions of every fold's members for the cells of the fold, in the order of the inputs."""
+    """Return what was said of cells that were left out, in the order of the inputs."""
     size, levels = inputs.cycle.size, settings.all_levels.size
     found = np.full((5, size, levels), np.nan)
     arrived = np.zeros((size, levels), dtype=np.bool_)
     life = np.full(size, np.nan)
-    for fold, (chosen, rows, lives) in enumerate(outside):
-        members = slice(fold * settings.members, (fold + 1) * settings.members)
-        found[:3, chosen] = predict_members(network, rows.inputs[chosen], members)
+    for chosen, rows, lives, said in outside:
+        found[:3, chosen] = said
         found[3, chosen], found[4, chosen] = rows.remaining[chosen], rows.resistance[chosen]
         arrived[chosen], life[chosen] = rows.arrived[chosen], lives[chosen]
     names = ("median", "scale", "grown", "remaining", "resistance")

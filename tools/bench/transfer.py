@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,12 +49,16 @@ FLEET_LABELS = (
     FewLabels(cells=8, cycles=50),
     FewLabels(cells=8, cycles=150),
 )
-PROTOCOL_LABELS = (FewLabels(cells=1), FewLabels(cells=2), FewLabels(cells=2, cycles=50))
+PROTOCOL_LABELS = (FewLabels(cells=1), FewLabels(cells=2, cycles=50))
 STREAMS = {
     "xjtu_cycles": StreamSettings(known=("2C", "3C", "R2.5"), arriving=("R3", "RW", "Sim_satellite")),
     "mit_cycles": StreamSettings(known=("2017-05-12",), arriving=("2017-06-30", "2018-04-12")),
 }
-MEMORIES = (0, 200, 1000)
+# Windows that are kept for replay, and whether only promoted candidates are adopted.
+WAYS = {
+    "xjtu_cycles": ((0, False), (200, False), (1000, False), (1000, True)),
+    "mit_cycles": ((0, False), (1000, False)),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +75,10 @@ class StreamErrors:
         Mean error of the cells of the protocols known at first, before the first update and after each [%].
     new_before, new_after : float
         Mean error of the cells of the arriving protocols before the first update and after the last [%].
+    promoted_only : bool
+        Whether only candidates that pass the promotion test were adopted.
+    known_retrained, new_retrained : float
+        Errors of a network that was trained anew on all labels [%].
     promoted, candidates : int
         How many candidates the promotion test lets pass, of how many, over all seeds.
     scatter : float
@@ -82,6 +90,9 @@ class StreamErrors:
     known: tuple[float, ...]
     new_before: float
     new_after: float
+    promoted_only: bool
+    known_retrained: float
+    new_retrained: float
     promoted: int
     candidates: int
     scatter: float
@@ -132,8 +143,9 @@ def run(
                 _add(figures, f"{name}, {labels.name}", found, methods)
         if "continual" in parts:
             for name, stream in list(STREAMS.items())[: 1 if quick else None]:
-                for memory in MEMORIES:
-                    streams.append(_stream(name, sets[name], stream, memory, seeds, kept, progress, task))
+                for memory, promoted_only in WAYS[name]:
+                    way = replace(stream, promoted_only=promoted_only)
+                    streams.append(_stream(name, sets[name], way, memory, seeds, kept, progress, task))
                     _add_stream(figures, streams[-1])
     return figures, scored, streams
 
@@ -169,12 +181,15 @@ def _add(figures: Figures, title: str, found: BudgetPredictions, methods: dict[s
 
 
 def _add_stream(figures: Figures, stream: StreamErrors) -> None:
-    title = f"{stream.data}, memory of {stream.memory}"
+    title = f"{stream.data}, memory of {stream.memory}{', promoted only' if stream.promoted_only else ''}"
     figures.add(f"{title}: old protocols before", stream.known[0], "%")
     figures.add(f"{title}: old protocols after", stream.known[-1], "%")
     figures.add(f"{title}: old protocols after, scatter of seeds", stream.scatter, "%")
     figures.add(f"{title}: new protocols before", stream.new_before, "%")
     figures.add(f"{title}: new protocols after", stream.new_after, "%")
+    if stream.memory == 0:
+        figures.add(f"{stream.data}, trained anew on all labels: old protocols", stream.known_retrained, "%")
+        figures.add(f"{stream.data}, trained anew on all labels: new protocols", stream.new_retrained, "%")
     figures.add(f"{title}: promoted of {stream.candidates} candidates", stream.promoted, "1")
 
 
@@ -192,15 +207,16 @@ def _stream(
     runs = []
     for seed in seeds:
         content = [cycles.digest, asdict(stream), kind.describe(), settings.as_dict(), seed]
-        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-        file = kept / "streams" / f"{digest}.json"
+        file = kept / "streams" / f"{_digest(content)}.json"
         if not file.exists():
 
             def show(protocol: str, done: int, asked: int, seed: int = seed) -> None:
                 said = f"{name}, memory of {memory}, seed {seed}: {protocol}"
                 progress.update(task, description=said, completed=done, total=asked)
 
-            first = hashlib.sha256(json.dumps([*content[:3], seed], sort_keys=True).encode()).hexdigest()[:16]
+            first = hashlib.sha256(
+                json.dumps([*content[:3:2], stream.known, seed], sort_keys=True).encode()
+            ).hexdigest()[:16]
             found = run_stream(
                 cycles, stream, kind, settings, seed=seed, checkpoints=kept / "first" / first, on_step=show
             )
@@ -208,6 +224,10 @@ def _stream(
             record = {
                 "known": [found.mean_error(after, stream.known) for after in counts],
                 "new": [found.mean_error(after, stream.arriving) for after in counts],
+                "retrained": [
+                    float(found.retrained[np.isin(found.protocol, names)].mean())
+                    for names in (stream.known, stream.arriving)
+                ],
                 "promoted": [verdict.promoted for verdict in found.verdicts],
                 "reasons": [verdict.reasons for verdict in found.verdicts],
             }
@@ -222,10 +242,17 @@ def _stream(
         known=tuple(float(value) for value in known.mean(axis=0)),
         new_before=float(new[0]),
         new_after=float(new[-1]),
+        promoted_only=stream.promoted_only,
+        known_retrained=float(np.mean([one["retrained"][0] for one in runs])),
+        new_retrained=float(np.mean([one["retrained"][1] for one in runs])),
         promoted=sum(sum(one["promoted"]) for one in runs),
         candidates=sum(len(one["promoted"]) for one in runs),
         scatter=float(known[:, -1].std(ddof=1)) if len(runs) > 1 else float("nan"),
     )
+
+
+def _digest(content: list[object]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 if __name__ == "__main__":

@@ -60,6 +60,8 @@ def plot_transfer(
     axes[0].legend(fontsize=7.5, frameon=False)
     axis = axes[-1]
     for stream in streams:
+        if stream.promoted_only:
+            continue
         style = "-" if stream.data == "xjtu_cycles" else "--"
         label = f"{stream.data.removesuffix('_cycles').upper()}, memory of {stream.memory}"
         axis.plot(stream.known, style, color=MEMORY_COLOURS[stream.memory], label=label, marker=".", markersize=5)

@@ -144,7 +144,7 @@ def train_soh_update(
         if (out / STATE_FILE).exists():
             learner = ContinualLearner.load(out)
         else:
-            settings = ContinualSettings(memory=memory, recipe=TuningRecipe(steps=steps))
+            settings = ContinualSettings(memory=memory, recipe=TuningRecipe(learning_rate=4e-3, steps=steps))
             task = progress.add_task("Training the first model", total=None)
             learner = begin_learner(
                 out,

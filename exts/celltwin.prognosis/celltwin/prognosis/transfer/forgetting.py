@@ -19,6 +19,7 @@ from ..splits import published_split
 from ..trust.cell_bags import choose_windows
 from .continual import ContinualLearner, ContinualSettings
 from .promotion import PromotionVerdict, judge_promotion
+from .replay_memory import join_windows
 from .transfer_cases import thin_windows
 from .transfer_figures import cell_errors
 from .update_intervals import leave_one_out_answers
@@ -42,6 +43,8 @@ class StreamSettings:
         Cycles from one capacity test to the next.
     most : int
         Windows that the shipped model learns from, and that are scored, at most about.
+    promoted_only : bool
+        Whether only candidates that pass the promotion test are adopted; all are otherwise.
     """
 
     known: tuple[str, ...]
@@ -49,6 +52,7 @@ class StreamSettings:
     portions: int = 3
     test_every: int = 10
     most: int = 4000
+    promoted_only: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,6 +69,8 @@ class StreamRun:
         Mean absolute percentage errors [%].
     verdicts : tuple of PromotionVerdict
         What the promotion test says of each update, on the test cells of the protocols that had arrived by then.
+    retrained : ndarray of shape (n_cells,)
+        Errors of a network that was trained anew on all labels together [%].
     """
 
     cell: NDArray[np.str_]
@@ -72,6 +78,7 @@ class StreamRun:
     updates: tuple[str, ...]
     errors: Array
     verdicts: tuple[PromotionVerdict, ...]
+    retrained: Array
 
     def mean_error(self, after: int, protocols: tuple[str, ...]) -> float:
         """Return the mean error over the cells of protocols after so many updates [%]."""
@@ -88,7 +95,7 @@ def run_stream(
     checkpoints: Path | None = None,
     on_step: Callable[[str, int, int], None] | None = None,
 ) -> StreamRun:
-    """Train on the known protocols, then take up the arriving ones; every candidate is adopted.
+    """Train on the known protocols, then take up the arriving ones.
 
     Parameters
     ----------
@@ -126,7 +133,7 @@ def run_stream(
     model = kind.fit(learnt, seed=seed, checkpoints=checkpoints)
     learner = ContinualLearner(kind, model, learnt, settings, seed=seed)
     errors, updates, verdicts = [_errors(model, scored)], [], []
-    arrived = list(stream.known)
+    arrived, everything = list(stream.known), [learnt]
     steps = stream.portions * len(stream.arriving)
     for protocol in stream.arriving:
         cells = tuple(cell for cell in training if cell.protocol == protocol)
@@ -134,6 +141,7 @@ def run_stream(
         labels = window_cycles(cells, window=kind.window)
         labels = choose_windows(labels, (labels.cycle - 1.0) % stream.test_every == 0.0)
         edges = np.linspace(0.0, labels.cycle.max(), stream.portions + 1)
+        everything.append(labels)
         held_out = choose_windows(scored, np.isin(scored.protocol, arrived))
         for start, end in pairwise(edges):
             candidate = learner.update(choose_windows(labels, (labels.cycle > start) & (labels.cycle <= end)))
@@ -142,11 +150,13 @@ def run_stream(
                 for each, digest in ((learner.model, learner.digest), (candidate.model, candidate.digest))
             )
             verdicts.append(judge_promotion(held_out, before, after, attempt=learner.attempts))
-            learner.adopt(candidate)
+            if verdicts[-1].promoted or not stream.promoted_only:
+                learner.adopt(candidate)
             errors.append(_errors(learner.model, scored))
             updates.append(protocol)
             if on_step:
                 on_step(protocol, len(updates), steps)
+    retrained = kind.fit(join_windows(*everything), seed=seed)
     names, first = np.unique(scored.cell, return_index=True)
     return StreamRun(
         cell=names,
@@ -154,6 +164,7 @@ def run_stream(
         updates=tuple(updates),
         errors=np.stack(errors),
         verdicts=tuple(verdicts),
+        retrained=_errors(retrained, scored),
     )
 
 

@@ -78,7 +78,7 @@ def run() -> Figures:
 
 def _add_past(figures: Figures, spec: PackSpec, random: np.random.Generator) -> None:
     """Measure what a charge of every cell costs, in processor time of the one thread that answers."""
-    health, life = PackSoh(spec, SohPredictor(spec), past := WindowPredictor()), PackLife(spec, "2C")
+    health, life = PackSoh(spec, SohPredictor(spec), past := WindowPredictor(used_like="2C")), PackLife(spec, "2C")
     begun = time.perf_counter()
     health.load()
     life.load()

@@ -260,3 +260,25 @@ def test_other_capacity_of_the_cells_is_suspect(small_pack, charges):
 
     assert (found.quality == Quality.SUSPECT).all()
     assert "other nominal capacity" in found.reason
+
+
+def test_only_cells_with_a_new_charge_are_asked_about_again(small_pack, soh, life, charges, monkeypatch):
+    history = history_of(small_pack, *[charges(60)] * 4)
+    state = PackState(time=0.0, step=0)
+    before = by_level(soh.predict(history.look(), state), "soh")[Level.CELL]
+    life.predict(history.look())
+    asked = []
+    for served in (soh._past, life._predictor):
+        answer = served.assess
+        monkeypatch.setattr(served, "assess", lambda given, of=answer: asked.append(given.cycle.size) or of(given))
+    history.add(np.array([2]), charges(240)[-1:], np.array([700.0]), np.zeros(1, dtype=np.uint8))
+
+    after = by_level(soh.predict(history.look(), state), "soh")[Level.CELL]
+    cycles = by_level(life.predict(history.look()), "rul")[Level.CELL]
+
+    assert asked == [1, 1]
+    np.testing.assert_array_equal(after.values != before.values, [False, False, True, False])
+    anew = PackLife(small_pack, "2C", life._predictor)
+    np.testing.assert_allclose(
+        by_level(anew.predict(history.look()), "rul")[Level.CELL].values, cycles.values, rtol=1e-5
+    )

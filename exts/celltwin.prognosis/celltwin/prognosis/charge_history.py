@@ -40,6 +40,8 @@ class CellPasts:
     ----------
     time : float
         The time [s since the start of the run].
+    source : object
+        The history.
     revision : int
         Grows with every charge that was added; equal revisions of one history mean equal pasts.
     count : ndarray of int, shape (n_cells,)
@@ -64,6 +66,7 @@ class CellPasts:
     """
 
     time: float
+    source: object
     revision: int
     count: NDArray[np.int64]
     held: NDArray[np.int64]
@@ -252,6 +255,7 @@ class ChargeHistory:
             return shown
         self._shown = CellPasts(
             time=self._now,
+            source=self,
             revision=self._revision,
             count=freeze(self._count),
             held=freeze(np.minimum(self._held, LONGEST_PAST)),

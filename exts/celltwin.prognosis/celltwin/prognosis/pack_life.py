@@ -12,7 +12,7 @@ from celltwin.core import Array, Flags, Kind, Level, ModelError, PackSpec, Quali
 from .charge_features import charge_causes
 from .charge_history import LONGEST_PAST, SHORTEST_USE, CellPasts
 from .pack_health import combine_uncertain
-from .remaining_life import LifeDoubt, LifeInputs, LifePredictor, RemainingLife, days_at_present_use, describe_past
+from .remaining_life import LifeDoubt, LifeInputs, LifePredictor, days_at_present_use, describe_past
 from .served_models import absent_readings, same_cell
 from .soh_predictor import OTHER_CAPACITY
 
@@ -47,8 +47,17 @@ class PackLife:
     def __init__(self, spec: PackSpec, used_like: str = "", predictor: LifePredictor | None = None) -> None:
         self._spec, self._used_like = spec, used_like
         self._predictor = predictor or LifePredictor()
-        self._answer: tuple[int, NDArray[np.intp], RemainingLife | None] | None = None
+        self._source: object = None
         self._cycles: tuple[int, tuple[Reading, ...]] | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        """Begin anew, with another history."""
+        n = self._spec.n_cells
+        self._cycles = None
+        self._judged = np.zeros(n, dtype=np.int64)  # charges of each cell that its answer rests on
+        self._median, self._uncertainty = np.full((2, n), np.nan)
+        self._doubts = np.zeros(n, dtype=np.uint8)
 
     def load(self) -> None:
         """Load the model; may be called from any thread.
@@ -89,21 +98,26 @@ class PackLife:
             return self._absent(
                 model.provenance, "the first charges of the cells are not known; give their past with --past"
             )
-        cells, life = self.assess(pasts)
-        if life is None:
+        cells = self.assess(pasts)
+        if not cells.size:
             return self._absent(model.provenance, "no charge is complete yet")
         if self._cycles is None or self._cycles[0] != pasts.revision:
-            self._cycles = (pasts.revision, self._readings(pasts, cells, life))
+            self._cycles = (pasts.revision, self._readings(pasts, cells))
         cycles = self._cycles[1]
         return (*cycles, *self._days(cycles, pasts))
 
-    def assess(self, pasts: CellPasts) -> tuple[NDArray[np.intp], RemainingLife | None]:
-        """Return the cells that have an answer, and it; computed anew only where a charge has ended since the last."""
-        if self._answer is None or self._answer[0] != pasts.revision:
-            cells = np.flatnonzero(pasts.begun & (pasts.count > 0))
-            life = self._predictor.assess(self._inputs(pasts, cells)) if cells.size else None
-            self._answer = (pasts.revision, cells, life)
-        return self._answer[1:]
+    def assess(self, pasts: CellPasts) -> NDArray[np.intp]:
+        """Return the cells that have an answer; computed anew only for those whose charge has ended since the last."""
+        if pasts.source is not self._source:
+            self._source = pasts.source
+            self._forget()
+        cells = np.flatnonzero(pasts.begun & (pasts.count > 0))
+        new = cells[pasts.count[cells] != self._judged[cells]]
+        if new.size:
+            life = self._predictor.assess(self._inputs(pasts, new))
+            self._median[new], self._uncertainty[new] = life.median, life.standard_uncertainty
+            self._doubts[new], self._judged[new] = life.doubts, pasts.count[new]
+        return cells
 
     def _inputs(self, pasts: CellPasts, cells: NDArray[np.intp]) -> LifeInputs:
         features, seen = pasts.newest(LONGEST_PAST, cells)
@@ -119,18 +133,19 @@ class PackLife:
             history=False,
         )
 
-    def _readings(self, pasts: CellPasts, cells: NDArray[np.intp], life: RemainingLife) -> tuple[Reading, ...]:
+    def _readings(self, pasts: CellPasts, cells: NDArray[np.intp]) -> tuple[Reading, ...]:
         n, model = self._spec.n_cells, self._predictor.model
-        causes = {text: (life.doubts & bit) != 0 for bit, text in _CAUSES.items()}
+        knowledge = model.knowledge[False]
+        causes = {text: (self._doubts[cells] & bit) != 0 for bit, text in _CAUSES.items()}
         causes |= charge_causes(pasts.doubts[cells])
         causes[OTHER_CAPACITY] = np.full(cells.size, not same_cell(self._spec, model.nominal_capacity))
         suspect = np.logical_or.reduce(list(causes.values()))
         values, uncertainty = np.full((2, n), np.nan)
         quality: Flags = np.full(n, Quality.BAD, dtype=np.uint8)
-        values[cells], uncertainty[cells] = life.median, life.standard_uncertainty
+        values[cells], uncertainty[cells] = self._median[cells], self._uncertainty[cells]
         quality[cells] = np.where(suspect, Quality.SUSPECT, Quality.GOOD)
         like = f"used like {self._used_like}" if self._used_like else "used like no training cell"
-        reason = f"To {100.0 * life.levels[life.end]:.0f} % of nominal capacity, {like}"
+        reason = f"To {100.0 * knowledge.levels[knowledge.end]:.0f} % of nominal capacity, {like}"
         if cells.size < n:
             reason += f"; the past of {n - cells.size} cells is not known"
         told = [f"{np.count_nonzero(rows)} {text}" for text, rows in causes.items() if rows.any()]

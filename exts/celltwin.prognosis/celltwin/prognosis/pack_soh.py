@@ -49,8 +49,19 @@ class PackSoh:
 
     def __init__(self, spec: PackSpec, one_charge: SohPredictor, past: WindowPredictor) -> None:
         self._spec, self._one_charge, self._past = spec, one_charge, past
-        self._lowest = np.full(spec.n_cells, np.nan)
+        self._source: object = None
         self._answer: tuple[int, _CellSoh] | None = None
+        self._levels: tuple[int, Reading | None, tuple[Reading, ...]] | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        """Begin anew, with another history."""
+        n = self._spec.n_cells
+        self._answer, self._levels = None, None
+        self._judged = np.zeros(n, dtype=np.int64)  # charges of each cell that its answer rests on
+        self._lowest, self._soh, self._uncertainty = np.full((3, n), np.nan)
+        self._quality = np.full(n, Quality.BAD, dtype=np.uint8)
+        self._reasons: dict[str, NDArray[np.bool_]] = {}
 
     def load(self) -> None:
         """Load both models; may be called from any thread.
@@ -90,10 +101,16 @@ class PackSoh:
             provenance=answer.provenance,
             reason=answer.reason,
         )
-        return (cells, *combine_uncertain(cells, self._spec, state))
+        grown = state.get(Kind.ESTIMATED, "resistance_factor", Level.GROUP)
+        if self._levels is None or self._levels[0] != pasts.revision or self._levels[1] is not grown:
+            self._levels = (pasts.revision, grown, combine_uncertain(cells, self._spec, state))
+        return (cells, *self._levels[2])
 
     def assess(self, pasts: CellPasts) -> _CellSoh:
-        """Return the SOH of all cells; computed anew only where a charge has ended since the last answer."""
+        """Return the SOH of all cells; computed anew only for those whose charge has ended since the last answer."""
+        if pasts.source is not self._source:
+            self._source = pasts.source
+            self._forget()
         if self._answer is not None and self._answer[0] == pasts.revision:
             return self._answer[1]
         n = self._spec.n_cells
@@ -127,6 +144,19 @@ class PackSoh:
 
     def _from_past(self, pasts: CellPasts, cells: NDArray[np.intp]) -> tuple[Array, Array, Flags, dict[str, int]]:
         """Return SOH, standard uncertainty, quality, and how many cells are suspect, by cause."""
+        new = cells[pasts.count[cells] != self._judged[cells]]
+        if new.size:
+            self._judge(pasts, new)
+        counts = {cause: int(np.count_nonzero(rows[cells])) for cause, rows in self._reasons.items()}
+        return (
+            self._soh[cells],
+            self._uncertainty[cells],
+            self._quality[cells],
+            {cause: count for cause, count in counts.items() if count},
+        )
+
+    def _judge(self, pasts: CellPasts, cells: NDArray[np.intp]) -> None:
+        """Ask the model of past windows about some cells, and keep what it says."""
         model = self._past.model
         found = self._past.assess(pasts.windows(model.window, cells))
         bounds = find_quantity("soh")
@@ -141,16 +171,12 @@ class PackSoh:
         quality = np.where(possible, np.where(doubted, Quality.SUSPECT, Quality.GOOD), Quality.BAD).astype(np.uint8)
         grown = (quality == Quality.GOOD) & (pasts.count[cells] > FRESH)
         self._lowest[cells] = np.fmin(self._lowest[cells], np.where(grown, found.soh, np.nan))
-        return (
-            np.where(possible, found.soh, np.nan),
-            np.where(possible, found.standard_uncertainty, np.nan),
-            quality,
-            {
-                cause: int(np.count_nonzero(rows & possible))
-                for cause, rows in reasons.items()
-                if (rows & possible).any()
-            },
-        )
+        self._judged[cells] = pasts.count[cells]
+        self._soh[cells] = np.where(possible, found.soh, np.nan)
+        self._uncertainty[cells] = np.where(possible, found.standard_uncertainty, np.nan)
+        self._quality[cells] = quality
+        for cause, rows in reasons.items():
+            self._reasons.setdefault(cause, np.zeros(self._spec.n_cells, dtype=np.bool_))[cells] = rows & possible
 
 
 def _describe(n_cells: int, from_past: int, from_one: int, causes: dict[str, int]) -> str:

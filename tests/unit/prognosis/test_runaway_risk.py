@@ -261,7 +261,7 @@ def test_a_damaged_network_is_refused(spec, tmp_path):
     shutil.copytree(default_risk_folder(), folder)
     (folder / "risk.onnx").write_bytes(b"nothing")
 
-    with pytest.raises(ModelError, match="risk.onnx is not what"):
+    with pytest.raises(ModelError, match=r"risk\.onnx is not what"):
         RunawayRiskPredictor(spec, folder).load()
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
-import warnings
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from .features import feature_columns
 from .model_card import write_card
 from .model_folder import SohModel, write_model
 from .network import build_ensemble
+from .onnx_export import export_module
 from .soh_training import SohEnsemble
 from .splits import Split
 
@@ -95,26 +94,7 @@ def _to_onnx(ensemble: SohEnsemble, sample: Array) -> tuple[bytes, float]:
 
     module = build_ensemble(list(ensemble.networks), ensemble.scaling, ensemble.target, ensemble.territory)
     inputs = torch.as_tensor(sample, dtype=torch.float64)
-    exporter = logging.getLogger("torch.onnx")
-    level = exporter.level
-    exporter.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the exporter warns of its own dependencies
-            program = torch.onnx.export(
-                module,
-                (inputs,),
-                dynamo=True,
-                verbose=False,
-                input_names=["inputs"],
-                output_names=["soh", "spread", "distance"],
-                dynamic_shapes=({0: torch.export.Dim("cells", min=1)},),
-            )
-    finally:
-        exporter.setLevel(level)
-    if program is None:
-        raise ModelError("torch exported no network", remedy="Check the installation of onnx and onnxscript")
-    network = program.model_proto.SerializeToString()
+    network = export_module(module, {"inputs": inputs}, ("soh", "spread", "distance"))
     session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
     found = session.run(None, {"inputs": sample})
     with torch.no_grad():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ from celltwin.core import Array, ModelError
 
 from ..cycles import CycleSet
 from ..exported_models import library_versions
+from ..onnx_export import export_module
 from ..splits import Split
 from .life_card import write_life_card
 from .life_folder import LifeModel, write_life_model
@@ -107,26 +106,7 @@ def _to_onnx(ensemble: LifeEnsemble, sample: Array) -> tuple[bytes, float]:
             return torch.stack([median, scale, values[:, 2].mean(0)])
 
     inputs = torch.as_tensor(sample, dtype=torch.float32)
-    exporter = logging.getLogger("torch.onnx")
-    level = exporter.level
-    exporter.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the exporter warns of its own dependencies
-            program = torch.onnx.export(
-                Members().eval(),
-                (inputs,),
-                dynamo=True,
-                verbose=False,
-                input_names=["inputs"],
-                output_names=["arrival"],
-                dynamic_shapes=({0: torch.export.Dim("cells", min=1)},),
-            )
-    finally:
-        exporter.setLevel(level)
-    if program is None:
-        raise ModelError("torch exported no network", remedy="Check the installation of onnx and onnxscript")
-    network = program.model_proto.SerializeToString()
+    network = export_module(Members().eval(), {"inputs": inputs}, ("arrival",))
     session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {"inputs": sample.astype(np.float32)})
     difference = float(np.abs(found - predict_members(ensemble.module, sample)).max())

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from celltwin.core import Array, ModelError
+
+from ..onnx_export import export_module
 
 if TYPE_CHECKING:
     import torch
@@ -48,26 +48,7 @@ def export_surrogate(networks: list[torch.nn.Module], sample: Array) -> bytes:
 
     module = Ensemble().eval()
     inputs = torch.as_tensor(sample, dtype=torch.float32)
-    exporter = logging.getLogger("torch.onnx")
-    level = exporter.level
-    exporter.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the exporter warns of its own dependencies
-            program = torch.onnx.export(
-                module,
-                (inputs,),
-                dynamo=True,
-                verbose=False,
-                input_names=["inputs"],
-                output_names=["odds"],
-                dynamic_shapes=({0: torch.export.Dim("cells", min=1)},),
-            )
-    finally:
-        exporter.setLevel(level)
-    if program is None:
-        raise ModelError("torch exported no network", remedy="Check the installation of onnx and onnxscript")
-    network: bytes = program.model_proto.SerializeToString()
+    network = export_module(module, {"inputs": inputs}, ("odds",))
     session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
     found = session.run(None, {"inputs": sample.astype(np.float32)})[0]
     with torch.no_grad():

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import logging
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +11,9 @@ import numpy as np
 from celltwin.core import Array, ModelError
 
 from ..cycles import CycleSet
+from ..exported_models import CARD_FILE, MODEL_FILE, write_model_files
 from ..features import FEATURE_NAMES
+from ..onnx_export import export_module
 from ..past_windows import BEGINNING, PastWindows
 from .duty import one_hot
 from .exportable import exportable_module, known_duties
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["export_windows"]
 
-NETWORK_FILE, MODEL_FILE, CARD_FILE = "soh.onnx", "model.json", "MODEL_CARD.md"
+NETWORK_FILE = "soh.onnx"
 FORMAT, DUTY_FORMAT = "past windows 1", "past windows of a duty 1"
 LARGEST_DIFFERENCE = 1e-4  # [SOH], between ONNX Runtime and the fit
 INPUT_NAMES = ("features", "seen", "beginning", "cycle", "duty")  # the last where the model knows duties
@@ -93,16 +92,8 @@ def export_windows(
             "largest_difference_onnx_fit": difference,
         },
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / NETWORK_FILE).write_bytes(network)
-        (folder / MODEL_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        card = _card(folder.name, digest, kind, cycles, training, figures, chemistry, duties)
-        (folder / CARD_FILE).write_text(card, encoding="utf-8")
-    except OSError as error:
-        raise ModelError(
-            f"the model cannot be written ({error})", where=str(folder), remedy="Choose another folder with --out"
-        ) from None
+    card = _card(folder.name, digest, kind, cycles, training, figures, chemistry, duties)
+    write_model_files(folder, {NETWORK_FILE: network, MODEL_FILE: content, CARD_FILE: card})
     return digest
 
 
@@ -110,33 +101,14 @@ def _to_onnx(module: torch.nn.Module, fitted: FittedModel, sample: PastWindows) 
     import onnxruntime
     import torch
 
-    values = (sample.features, sample.seen.astype(np.float64), sample.beginning, sample.cycle)
+    values = [sample.features, sample.seen.astype(np.float64), sample.beginning, sample.cycle]
     duties = known_duties(fitted)
     if duties:
-        values = (*values, one_hot(sample.protocol, duties))
+        values.append(one_hot(sample.protocol, duties))
     arrays: list[Array] = [np.array(each, dtype=np.float64) for each in values]
     names = INPUT_NAMES[: len(arrays)]
-    exporter = logging.getLogger("torch.onnx")
-    level = exporter.level
-    exporter.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the exporter warns of its own dependencies
-            cells = torch.export.Dim("cells", min=1)
-            program = torch.onnx.export(
-                module,
-                tuple(torch.as_tensor(each) for each in arrays),
-                dynamo=True,
-                verbose=False,
-                input_names=list(names),
-                output_names=["soh"],
-                dynamic_shapes=tuple({0: cells} for _ in arrays),
-            )
-    finally:
-        exporter.setLevel(level)
-    if program is None:
-        raise ModelError("torch exported no network", remedy="Check the installation of onnx and onnxscript")
-    network = program.model_proto.SerializeToString()
+    tensors = {name: torch.as_tensor(each) for name, each in zip(names, arrays, strict=True)}
+    network = export_module(module, tensors, ("soh",))
     session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
     (found,) = session.run(None, dict(zip(names, arrays, strict=True)))
     difference = float(np.abs(found - fitted.predict(sample)).max())

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from celltwin.core import Array, ModelError
 
+from ..onnx_export import export_module
 from ..past_windows import PastWindows
 from ..scaling import InputScaling
 from .error_scale import LARGEST, SMALLEST
@@ -121,27 +120,7 @@ def export_trust(model: TrustModel, windows: PastWindows, soh: Array, spread: Ar
     module = trust_module(model)
     given = trust_inputs(windows, model.surroundings.scaling, soh, spread)
     tensors = tuple(torch.as_tensor(given[name]) for name in INPUTS)
-    exporter = logging.getLogger("torch.onnx")
-    level = exporter.level
-    exporter.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the exporter warns of its own dependencies
-            cells = torch.export.Dim("cells", min=1)
-            program = torch.onnx.export(
-                module,
-                tensors,
-                dynamo=True,
-                verbose=False,
-                input_names=list(INPUTS),
-                output_names=list(OUTPUTS),
-                dynamic_shapes=tuple({0: cells} for _ in tensors),
-            )
-    finally:
-        exporter.setLevel(level)
-    if program is None:
-        raise ModelError("torch exported no module", remedy="Check the installation of onnx and onnxscript")
-    content = program.model_proto.SerializeToString()
+    content = export_module(module, dict(zip(INPUTS, tensors, strict=True)), OUTPUTS)
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     found = session.run(None, given)
     with torch.no_grad():
@@ -152,5 +131,4 @@ def export_trust(model: TrustModel, windows: PastWindows, soh: Array, spread: Ar
             f"the exported module differs from the trained one by {difference:.1e}",
             remedy="Report the versions of torch, onnx and onnxruntime",
         )
-    exported: bytes = content
-    return exported
+    return content

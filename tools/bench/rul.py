@@ -1,8 +1,8 @@
 """Bench of remaining life: XJTU's published test cells to SOH 0.85, from features alone and with measured SOH.
 
 Needs the measured cycles (CELLTWIN_DATA). With --networks the networks are trained and scored as well; they resume from
-out/bench_rul. With --mit the same code scores the 125 LFP cells of MIT to 0.8 of nominal beside the figures of
-BatteryLife's CPMLP, which were taken on another pool of cells.
+out/bench_rul. With --mit the same code scores the 125 LFP cells of MIT to 0.86 of nominal, below which few of their
+records go, beside the figures of BatteryLife's CPMLP, which were taken on another pool of cells and to 0.8.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ NAMES = {False: "from features", True: "with measured SOH"}
 # Configurations tried by cross-validation over training cells: before the regression (by hand), and of the regression.
 TRIED = 90 + 260
 TEST_PERIOD = 10  # cycles between capacity tests at most, from R3 on
-MIT_END = 0.8
+MIT_END = 0.86
 CPMLP = {"MAPE": 0.179, "within 15 %": 0.62}
 
 

@@ -139,7 +139,7 @@ def train_life_kernel(
     within = likeness[drawn] + JITTER * np.eye(drawn.size)
     inverse = inv(likeness.T @ likeness + settings.noise * within, overwrite_a=True)
     starts = np.flatnonzero(np.r_[True, cell[1:] != cell[:-1]])
-    targets, left_out = _complete(rows, starts, likeness, inverse, settings.rounds)
+    targets, left_out = _complete(rows, starts, _LeaveOut(starts, likeness, inverse), settings.rounds)
     mean = targets.mean(axis=0)
     module: torch.nn.Module = _kernel_class()(
         maps=[_tensor(each) for each in maps],
@@ -174,9 +174,7 @@ def _factors(inputs: Array, duty: Array, settings: LifeKernelSettings, history: 
     return [first, since]
 
 
-def _complete(
-    rows: LifeRows, starts: NDArray[np.intp], likeness: Array, inverse: Array, rounds: int
-) -> tuple[Array, Array]:
+def _complete(rows: LifeRows, starts: NDArray[np.intp], leave_out: _LeaveOut, rounds: int) -> tuple[Array, Array]:
     """Return what remains and the proxies, (n, 2 n_levels), nothing missing; and what other cells say of each cell."""
     from scipy.special import log_ndtr
 
@@ -190,7 +188,7 @@ def _complete(
     scored = rows.arrived & (rows.remaining > 0.0)
     spread = FIRST_SPREAD
     for _ in range(rounds):
-        left_out = _leave_out(targets, starts, likeness, inverse)
+        left_out = leave_out(targets)
         if scored.any():
             spread = float(np.sqrt(np.mean((targets - left_out)[:, :n_levels][scored] ** 2)))
         beyond = left_out[:, :n_levels] - rows.remaining
@@ -199,24 +197,33 @@ def _complete(
         excess = mean + spread * np.exp(-(z**2) / 2.0 - log_ndtr(z)) / np.sqrt(2.0 * np.pi)
         targets[:, :n_levels] = rows.remaining + np.where(censored, excess[cell], 0.0)
         targets[:, n_levels:] = np.where(known, rows.resistance, left_out[:, n_levels:])
-    return targets, _leave_out(targets, starts, likeness, inverse)
+    return targets, leave_out(targets)
 
 
-def _leave_out(targets: Array, starts: NDArray[np.intp], likeness: Array, inverse: Array) -> Array:
-    r"""Return what the regression says of each cell without it, about the mean of all.
+class _LeaveOut:
+    r"""What the regression says of each cell without it, about the mean of all.
 
     .. math:: y_c - (I - H_{cc})^{-1} (y_c - \hat y_c), \qquad H = K_{XC} A K_{XC}^T
 
     with A the inverse.
     """
-    mean = targets.mean(axis=0)
-    error = targets - mean - likeness @ (inverse @ (likeness.T @ (targets - mean)))
-    left_out = np.empty_like(targets)
-    for start, stop in zip(starts, np.r_[starts[1:], len(targets)], strict=True):
-        some = slice(start, stop)
-        hat = likeness[some] @ inverse @ likeness[some].T
-        left_out[some] = targets[some] - np.linalg.solve(np.eye(stop - start) - hat, error[some])
-    return left_out
+
+    def __init__(self, starts: NDArray[np.intp], likeness: Array, inverse: Array) -> None:
+        self._likeness, self._inverse = likeness, inverse
+        stops = np.r_[starts[1:], len(likeness)]
+        self._cells = [slice(start, stop) for start, stop in zip(starts, stops, strict=True)]
+        self._factors = [
+            np.linalg.inv(np.eye(some.stop - some.start) - likeness[some] @ inverse @ likeness[some].T)
+            for some in self._cells
+        ]
+
+    def __call__(self, targets: Array) -> Array:
+        mean = targets.mean(axis=0)
+        error = targets - mean - self._likeness @ (self._inverse @ (self._likeness.T @ (targets - mean)))
+        left_out = np.empty_like(targets)
+        for some, factor in zip(self._cells, self._factors, strict=True):
+            left_out[some] = targets[some] - factor @ error[some]
+        return left_out
 
 
 def _fit_scale(rows: LifeRows, left_out: Array, duty: Array, starts: NDArray[np.intp]) -> Array:

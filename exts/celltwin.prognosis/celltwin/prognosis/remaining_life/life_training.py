@@ -191,6 +191,7 @@ def train_life_ensemble(
         row=row,
         keep=keep,
         duties=duties,
+        proxies=_resistance_proxies(cells),
     )
     if settings.kind == "kernel":
         module, predictions = _fit_kernels(pool, split, seed, on_step)
@@ -239,6 +240,7 @@ class _Pool:
     row: NDArray[np.intp]
     keep: NDArray[np.bool_]
     duties: tuple[str, ...]
+    proxies: list[Array]
 
     def typical(self, left_out: tuple[str, ...]) -> Array:
         """Return the typical life of each duty without some cells, and of all duties, (n_duties + 1,)."""
@@ -258,8 +260,7 @@ class _Pool:
             duty = np.full(duty.size, len(self.duties))
         life = lives[duty]
         shown = show_past(self.scaled, duty, self.inputs.cycle / life, len(self.duties))
-        proxies = _resistance_proxies(self.cells)
-        return _rows(self.inputs, shown, self.arrivals, self.row, life, proxies), life
+        return _rows(self.inputs, shown, self.arrivals, self.row, life, self.proxies), life
 
 
 def _fit_kernels(

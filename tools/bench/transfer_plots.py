@@ -57,7 +57,9 @@ def plot_transfer(
         axis.set_ylim(bottom=0.0)
         axis.grid(visible=True, axis="y", alpha=0.3)
     axes[0].set_ylabel("MAPE of SOH on held-out cells [%]")
-    axes[0].legend(fontsize=7.5, frameon=False)
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=len(SHOWN), fontsize=8.5, frameon=False
+    )
     axis = axes[-1]
     for stream in streams:
         if stream.promoted_only:

@@ -259,11 +259,11 @@ def test_replay_keeps_what_a_contrary_protocol_would_erase():
     old, new = make_fleet(("old",)), make_fleet(("new",), slope=-1.0)
     cycles = CycleSet(cells=old.cells + new.cells, nominal_capacity=2.0, digest="both")
     stream = StreamSettings(known=("old",), arriving=("new",), portions=1, test_every=1)
-    kind = replace(KIND, settings=replace(KIND.settings, steps=100))
+    kind = replace(KIND, settings=replace(KIND.settings, steps=60))
 
     forgotten = {}
     for memory in (0, 200):
-        settings = ContinualSettings(memory=memory, recipe=replace(RECIPE, steps=60))
+        settings = ContinualSettings(memory=memory, recipe=replace(RECIPE, steps=40))
         run = run_stream(cycles, stream, kind, settings, seed=1)
         forgotten[memory] = run.mean_error(1, ("old",)) - run.mean_error(0, ("old",))
         assert run.mean_error(1, ("new",)) < run.mean_error(0, ("new",))

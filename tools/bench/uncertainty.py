@@ -92,7 +92,7 @@ def run(
     _add_intervals(figures, "training cells, held out", crossed)
     everyone = [cross_intervals(run_cross_validation(plan, seed), settings) for seed in cross_seeds]
     if everyone:
-        _add_intervals(figures, "all cells in folds", everyone)
+        _add_intervals(figures, "all cells in folds", everyone, target=True)
     _add_noise(figures, honest, settings)
     _add_training(figures, honest)
     if (data / "mit_cycles").is_dir():
@@ -202,6 +202,8 @@ def _draw(path: Path, honest: Sequence[tuple[Part, Part]], crossed: list[Interva
         axis.set(xlabel=label, ylabel="absolute error of SOH [SOH points]", yscale="log", ylim=(1e-2, 30.0))
         if name == "combined":
             axis.set_xscale("log")
+            axis.xaxis.set_major_formatter("{x:g}")
+            axis.xaxis.set_minor_formatter("")
         rank = np.mean([rank_correlation(each[name], each["error"]) for each in tables])
         axis.set_title(f"{name}: Spearman {rank:.2f} (test cells, mean of {len(tables)} seeds)", fontsize=10)
     axes[0, 0].legend(title="noise [training spreads]", fontsize=8, title_fontsize=8, loc="lower right")
@@ -211,7 +213,7 @@ def _draw(path: Path, honest: Sequence[tuple[Part, Part]], crossed: list[Interva
     ideal = np.mean([rank_correlation(each["level"], each["error"]) for each in tables])
     axis.axvline(ideal, color="k", ls="--", label="strength of the noise, if it were known")
     axis.set(xlabel="Spearman's rank correlation with the absolute error [-]", xlim=(0.0, 0.8))
-    axis.legend(fontsize=8)
+    axis.legend(fontsize=8, loc="lower right")
     axis = axes[1, 1]
     test = [split_intervals(*pair, settings) for pair in honest]
     batches = test[0].batches

@@ -70,7 +70,7 @@ class Intervals:
 
 
 def _intervals(held: HeldOut, calibration: TrustCalibration) -> Intervals:
-    score = calibration.error_scale.of(held.signals)
+    score = calibration.score(held.signals, held.protocol)
     far = (held.energy > calibration.energy_threshold) | (held.distance > calibration.distance_threshold)
     return Intervals(
         cell=held.cell,
@@ -138,6 +138,7 @@ def score_noise_crossed(part: Part, settings: TrustSettings) -> dict[str, Array]
 
 def _noise_table(test: Part, rows: NDArray[np.bool_], calibration: TrustCalibration) -> dict[str, Array]:
     held = test.held
+    score = calibration.score(held.signals[rows], held.protocol[rows])
     return {
         "level": held.level[rows],
         "error": held.error[rows],
@@ -145,8 +146,8 @@ def _noise_table(test: Part, rows: NDArray[np.bool_], calibration: TrustCalibrat
         "DAGMM, trained": held.energy[rows],
         "DAGMM, untrained": test.untrained[rows],
         "Mahalanobis distance": held.distance[rows],
-        "combined": calibration.error_scale.of(held.signals[rows]),
-        "half": calibration.wide_quantile * calibration.error_scale.of(held.signals[rows]),
+        "combined": score,
+        "half": calibration.wide_quantile * score,
     }
 
 

@@ -26,7 +26,8 @@ from celltwin.prognosis.trust import (
 from celltwin.prognosis.trust.cell_bags import choose_windows
 from celltwin.prognosis.trust.error_scale import cell_weights, fit_error_scale
 from celltwin.prognosis.trust.trust_export import trust_inputs
-from celltwin.prognosis.trust.trust_model import find_reasons
+from celltwin.prognosis.trust.trust_model import duty_factors, find_reasons
+from celltwin.prognosis.trust.trust_training import fit_duty_factors
 
 # physicsnemo and the libraries it loads warn of each other while they are imported.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -231,6 +232,20 @@ def test_the_scale_of_errors_is_found_and_doubt_never_lowers_it():
     assert np.all(np.diff(found.of(np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 9.0]]))) > 0.0)
 
 
+def test_duties_with_larger_errors_get_wider_intervals_and_one_cell_says_little():
+    cells = np.repeat(["a1", "a2", "a3", "a4", "b1", "c1"], 50)
+    protocols = np.repeat(["a", "a", "a", "a", "b", "c"], 50)
+    scores = np.repeat([1.0, 1.0, 1.0, 1.0, 4.0, 1.0], 50)
+
+    factors = fit_duty_factors(scores, cells, protocols)
+    alone = fit_duty_factors(scores, cells, protocols, prior=0.0)
+
+    assert alone["b"] / alone["a"] == pytest.approx(4.0)
+    assert 1.0 < factors["b"] < alone["b"]
+    assert alone["c"] < factors["c"] < 1.0
+    assert duty_factors(factors, np.array(["a", "unheard of"])).tolist() == [factors["a"], factors["b"]]
+
+
 def test_each_cell_weighs_the_same_and_the_unseen_one_counts_as_told():
     cells = np.repeat(["a", "b", "c"], [1, 10, 100])
     scores = np.repeat([3.0, 2.0, 1.0], [1, 10, 100])
@@ -354,7 +369,8 @@ def test_what_is_exported_says_the_same_with_onnxruntime_and_numpy_alone(trained
 
     np.testing.assert_allclose(energy, expected.energy, rtol=1e-4, atol=1e-3)
     np.testing.assert_allclose(distance, expected.distance, rtol=1e-4)
-    np.testing.assert_allclose(score, expected.score, rtol=1e-4)
+    factor = duty_factors(trained.model.calibration.duty_factors, some.protocol)
+    np.testing.assert_allclose(score * factor, expected.score, rtol=1e-4)
     reasons = find_reasons(some, soh, energy, distance, trained.model.calibration)
     assert reasons.keys() | {"health rises"} == expected.reasons.keys()
     for name, rows in reasons.items():

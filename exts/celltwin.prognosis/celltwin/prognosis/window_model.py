@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["WindowModel", "WindowNetworks", "default_window_folder", "read_window_model", "write_window_trust"]
 
 TRUST_FILE, TRUST_NETWORK = "trust.json", "trust.onnx"
-TRUST_FORMAT = 1
+TRUST_FORMAT = 2
 SCALES = ("mean", "spread", "stand_in")
 THRESHOLDS = ("standard_quantile", "wide_quantile", "energy_threshold", "distance_threshold", "lowest", "highest")
 REMEDY = "Restore data/models from the repository, or train a model with `celltwin train soh-window`"
@@ -60,6 +61,8 @@ class WindowModel:
         SHA-256 of the two exported networks.
     scaling : InputScaling
         Of the features, for the trust.
+    duty_factors : dict of str to float
+        What the score is multiplied with for cells of each protocol; the largest for one that is unknown.
     duties : tuple of str
         Cycling protocols that it tells apart; none where it does not ask how a cell is used.
     """
@@ -77,6 +80,7 @@ class WindowModel:
     network_digest: str
     trust_digest: str
     scaling: InputScaling
+    duty_factors: Mapping[str, float]
     duties: tuple[str, ...] = ()
 
     @property
@@ -150,6 +154,7 @@ def read_window_model(folder: Path) -> tuple[WindowModel, WindowNetworks]:
             network_digest=str(fields["network_digest"]),
             trust_digest=str(trust["trust_digest"]),
             scaling=scaling,
+            duty_factors={str(name): float(value) for name, value in trust["duty_factors"].items()},
             duties=tuple(str(name) for name in fields.get("duties", ())),
             **thresholds,
         )
@@ -197,6 +202,7 @@ def write_window_trust(
         "of": hashlib.sha256((folder / NETWORK_FILE).read_bytes()).hexdigest(),
         "trust_digest": digest,
         "thresholds": {name: getattr(calibration, name) for name in THRESHOLDS},
+        "duty_factors": dict(calibration.duty_factors),
         "scaling": {name: getattr(model.surroundings.scaling, name).tolist() for name in SCALES},
         "training": {"settings": settings.as_dict(), "seed": seed, "figures": figures},
     }

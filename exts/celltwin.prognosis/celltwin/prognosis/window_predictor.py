@@ -16,7 +16,7 @@ from .past_windows import PastWindows
 from .sequence.duty import one_hot
 from .served_models import ServedModel, open_network
 from .trust.trust_export import trust_inputs
-from .trust.trust_model import find_reasons
+from .trust.trust_model import duty_factors, find_reasons
 from .window_model import REMEDY, WindowModel, default_window_folder, read_window_model
 
 if TYPE_CHECKING:
@@ -90,7 +90,8 @@ class WindowPredictor(ServedModel[WindowModel, "tuple[onnxruntime.InferenceSessi
         energy, distance, score = trust_network.run(
             None, trust_inputs(windows, model.scaling, np.nan_to_num(soh), np.zeros(soh.size))
         )
-        score = np.where(np.isfinite(soh), score, np.nan)
+        factor = duty_factors(model.duty_factors, np.array([self._used_like]))[0]
+        score = np.where(np.isfinite(soh), factor * score, np.nan)
         return WindowSoh(
             soh=soh,
             standard_uncertainty=model.standard_quantile * score,

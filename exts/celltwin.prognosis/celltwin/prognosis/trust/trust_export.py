@@ -28,7 +28,8 @@ def trust_module(model: TrustModel) -> torch.nn.Module:
     """Return trust as a torch module.
 
     It takes what :func:`trust_inputs` gives, all float32, and returns energy, distance and score [SOH], each of shape
-    (n,) as float32. Interval and flag follow from them: :func:`find_reasons`.
+    (n,) as float32; the score before the factor of the duty, which is the caller's to know: :func:`duty_factors`.
+    Interval and flag follow from them: :func:`find_reasons`.
     """
     import torch
 

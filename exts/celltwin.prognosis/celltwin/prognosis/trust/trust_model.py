@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -29,6 +30,7 @@ __all__ = [
     "TrustCalibration",
     "TrustLimits",
     "TrustModel",
+    "duty_factors",
     "find_reasons",
     "find_signals",
     "scaled_rows",
@@ -163,6 +165,8 @@ class TrustCalibration:
         What the cycles of an unseen cell rarely exceed.
     lowest, highest : float
         Range of SOH among training labels [-].
+    duty_factors : dict of str to float
+        What the scale is multiplied with for cells of each protocol; an unknown one takes the largest.
     """
 
     error_scale: ErrorScale
@@ -172,6 +176,12 @@ class TrustCalibration:
     distance_threshold: float
     lowest: float
     highest: float
+    duty_factors: Mapping[str, float]
+
+    def score(self, signals: Array, protocols: NDArray[np.str_]) -> Array:
+        """Return the size of error to expect [SOH], shape (n,), of signals (n, n_signals) and protocols (n,)."""
+        found: Array = self.error_scale.of(signals) * duty_factors(self.duty_factors, protocols)
+        return found
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -217,7 +227,7 @@ class TrustModel:
         known = np.where(possible, soh, HEALTH_CENTRE)
         calibration = self.calibration
         evidence = self.surroundings.evidence(windows, known, np.where(possible, spread, 1.0))
-        score = np.where(possible, calibration.error_scale.of(evidence.signals), np.nan)
+        score = np.where(possible, calibration.score(evidence.signals, windows.protocol), np.nan)
         half = calibration.wide_quantile * score
         told = np.where(possible, soh, np.nan)
         reasons = {
@@ -235,6 +245,14 @@ class TrustModel:
             flagged=np.logical_or.reduce(list(reasons.values())),
             reasons=reasons,
         )
+
+
+def duty_factors(factors: Mapping[str, float], protocols: NDArray[np.str_]) -> Array:
+    """Return the factor of each protocol (n,), shape (n,); the largest for one that is unknown."""
+    names, index = np.unique(protocols, return_inverse=True)
+    unknown = max(factors.values(), default=1.0)
+    found: Array = np.array([factors.get(str(name), unknown) for name in names])[index]
+    return found
 
 
 def find_reasons(

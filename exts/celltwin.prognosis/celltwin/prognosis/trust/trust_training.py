@@ -19,7 +19,7 @@ from .cell_bags import SohWithSpread, choose_windows
 from .dagmm_training import DagmmSettings, train_dagmm
 from .error_scale import ErrorScale, cell_weights, fit_error_scale
 from .perturbation import add_noise, hide_features
-from .trust_model import DOUBT, SIGNALS, Surroundings, TrustCalibration, scaled_rows
+from .trust_model import DOUBT, SIGNALS, Surroundings, TrustCalibration, duty_factors, scaled_rows
 
 if TYPE_CHECKING:
     import torch
@@ -30,12 +30,16 @@ __all__ = [
     "TrustSettings",
     "calibrate_trust",
     "crossed_scores",
+    "fit_duty_factors",
     "hold_out",
     "learn_surroundings",
 ]
 
 STANDARD_LEVEL, WIDE_LEVEL = 0.6827, 0.90
 CLEAN = 0.0
+# Cells that count for "errors are as large here as elsewhere": of 24 to 0, fewer were better on training cells.
+DUTY_PRIOR = 1.0
+SMALLEST_FACTOR = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,7 +234,12 @@ def calibrate_trust(held: HeldOut, settings: TrustSettings) -> TrustCalibration:
         If there are fewer than two folds: nothing would be left to calibrate with.
     """
     clean = held.choose(held.clean)
-    scores = crossed_scores(held, settings)
+    plain = crossed_scores(held, settings)
+    scores = np.empty_like(plain)
+    for fold in np.unique(clean.fold):  # a cell's own error must not widen its interval
+        rows = clean.fold == fold
+        others = fit_duty_factors(plain[~rows], clean.cell[~rows], clean.protocol[~rows])
+        scores[rows] = plain[rows] / duty_factors(others, clean.protocol[rows])
 
     def quantile(values: Array, level: float) -> float:
         return _finite_quantile(values, clean.cell, level, settings.unseen)
@@ -243,7 +252,32 @@ def calibrate_trust(held: HeldOut, settings: TrustSettings) -> TrustCalibration:
         distance_threshold=quantile(clean.distance, settings.flag_level),
         lowest=float(clean.truth.min()),
         highest=float(clean.truth.max()),
+        duty_factors=fit_duty_factors(plain, clean.cell, clean.protocol),
     )
+
+
+def fit_duty_factors(
+    scores: Array, cells: NDArray[np.str_], protocols: NDArray[np.str_], *, prior: float = DUTY_PRIOR
+) -> dict[str, float]:
+    """Return how much larger errors are among the cells of each protocol than the scale says.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n,)
+        Errors over scales that were fitted without the cell.
+    cells, protocols : ndarray of str, shape (n,)
+        Cell, and how it was cycled; a cell weighs the same however long it lived.
+    prior : float
+        Cells that the factor 1 counts for: few cells say little of their protocol.
+    """
+    every = float(cell_weights(cells) @ scores)
+    factors = {}
+    for name in np.unique(protocols):
+        rows = protocols == name
+        count = np.unique(cells[rows]).size
+        ratio = float(cell_weights(cells[rows]) @ scores[rows]) / every
+        factors[str(name)] = float(np.exp(count / (count + prior) * np.log(max(ratio, SMALLEST_FACTOR))))
+    return factors
 
 
 def crossed_scores(held: HeldOut, settings: TrustSettings) -> Array:

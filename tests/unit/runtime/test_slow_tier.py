@@ -90,3 +90,15 @@ def test_a_dead_worker_is_started_again_and_given_up_when_it_keeps_dying(caplog)
     tier.offer(at(1000.0))
     assert len(questions.futures) == 3
     assert tier.may_pass(2000.0)
+
+
+def test_an_error_that_somebody_keeps_does_not_keep_the_twin_alive():
+    questions, error = Questions(), ModelError("no model")
+    tier = SlowTier("test", questions, period=10.0, patience=0.0)
+    for time in (0.0, 10.0):  # the same instance, as a model that could not be loaded raises it every time
+        tier.offer(at(time))
+        questions.futures[-1].set_exception(error)
+        assert tier.take(time + 1.0, clocked=True) is None
+
+    assert error.__traceback__ is None
+    assert len(tier.problems) == 2

@@ -99,6 +99,8 @@ class SlowTier[T]:
         return answer
 
     def _fail(self, error: BaseException) -> None:
+        # Whoever keeps the error keeps the frames it came through, and with them the twin and its stage.
+        error.__traceback__ = None
         problem = str(error) if isinstance(error, CelltwinError) else f"{type(error).__name__}: {error}"
         self.problems.append(problem)
         crashed = isinstance(error, BrokenProcessPool)

@@ -282,3 +282,15 @@ def test_only_cells_with_a_new_charge_are_asked_about_again(small_pack, soh, lif
     np.testing.assert_allclose(
         by_level(anew.predict(history.look()), "rul")[Level.CELL].values, cycles.values, rtol=1e-5
     )
+
+
+def test_answers_do_not_depend_on_how_many_windows_are_asked_about_together(small_pack, charges, monkeypatch):
+    from celltwin.prognosis import window_predictor
+
+    windows = history_of(small_pack, *[charges(count) for count in (30, 90, 160, 240)]).look().windows(24, ALL)
+    served = WindowPredictor()
+    served.load()
+    together = served.assess(windows)
+    monkeypatch.setattr(window_predictor, "AT_ONCE", 3)
+
+    np.testing.assert_allclose(served.assess(windows).soh, together.soh, rtol=1e-5)

@@ -10,6 +10,7 @@ import pytest
 
 from celltwin.core import Kind, Level, ModelError, PackState, Quality, Reading, load_pack
 from celltwin.prognosis.runaway_risk import HORIZONS, RunawayRiskPredictor, parse_priors
+from celltwin.prognosis.runaway_risk.risk_priors import SECONDS_PER_YEAR
 from celltwin.prognosis.runaway_risk.risk_folder import default_risk_folder
 
 WITHIN_HALF_AN_HOUR = HORIZONS.index(1800.0)
@@ -55,6 +56,11 @@ def watch(spec, course, **options):
     for step, temperature in enumerate(course):
         predictor.observe(image(spec, 10.0 * step, temperature, **options))
     return predictor, predictor.assess()
+
+
+def without_fires(**changes):
+    """Return the shipped priors, but for heat from outside, which all cells share."""
+    return replace(parse_priors(default_risk_folder() / "priors.toml"), outside_rate=1e-15, **changes)
 
 
 def quiet(spec, celsius=25.0, steps=8):
@@ -161,7 +167,7 @@ def test_a_hot_neighbour_raises_the_risk_and_is_named(spec):
 
 
 def test_the_risk_of_a_module_is_that_any_of_its_cells_goes(spec):
-    predictor = RunawayRiskPredictor(spec)
+    predictor = RunawayRiskPredictor(spec, priors=without_fires())
     predictor.load()
     for step, temperature in enumerate(quiet(spec)):
         predictor.observe(image(spec, 10.0 * step, temperature))
@@ -192,13 +198,25 @@ def test_the_interval_holds_the_range_of_the_priors(spec):
 
 
 def test_edited_priors_move_the_risk_of_quiet_cells(spec):
-    priors = parse_priors(default_risk_folder() / "priors.toml")
-    _, usual = watch(spec, quiet(spec))
-    _, worse = watch(
-        spec, quiet(spec), priors=replace(priors, short_rate=1e-4, short_rate_high=1e-3, short_rate_low=1e-5)
-    )
+    _, usual = watch(spec, quiet(spec), priors=without_fires())
+    frequent = without_fires(short_rate=1e-4, short_rate_high=1e-3, short_rate_low=1e-5)
+    _, worse = watch(spec, quiet(spec), priors=frequent)
 
     np.testing.assert_allclose(worse.risk.probability, 100.0 * usual.risk.probability, rtol=1e-6)
+
+
+def test_a_fire_outside_is_a_risk_that_all_cells_share_and_that_counts_once(spec):
+    fires = replace(without_fires(), outside_rate=10.0, outside_delay=600.0, outside_burns=0.5)
+    predictor = RunawayRiskPredictor(spec, priors=fires)
+    predictor.load()
+    for step, temperature in enumerate(quiet(spec)):
+        predictor.observe(image(spec, 10.0 * step, temperature))
+
+    cells, _, _, pack = predictor.predict(image(spec, 80.0, temperature))
+
+    expected = 0.5 * (1800.0 - 600.0) * 10.0 / SECONDS_PER_YEAR
+    np.testing.assert_allclose(cells.values, expected, rtol=1e-3)
+    assert pack.values[0] == pytest.approx(expected, rel=1e-3)
 
 
 def test_unknown_temperatures_give_no_number_but_leave_the_others(spec):

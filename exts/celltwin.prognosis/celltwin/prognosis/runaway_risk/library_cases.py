@@ -8,17 +8,18 @@ import numpy as np
 
 from celltwin.core import PackSpec, Scenario, parse_scenario
 
-__all__ = ["DURATION", "FAMILIES", "LibraryCase", "draw_cases", "library_pack"]
+__all__ = ["DURATION", "FAMILIES", "OUTSIDE", "LibraryCase", "draw_cases", "library_pack"]
 
 DURATION = 9000.0  # of every run [s]
 SERIES, PARALLEL, ROWS = 5, 7, 5  # of the library's packs: one module
+OUTSIDE = "heat from outside"
 # Share of each family in the library; suppositions, stated on the model card.
 FAMILIES = {
     "healthy": 0.25,
     "confounder": 0.15,  # what looks like a fault of a cell and is none
     "short": 0.35,
     "short without coolant": 0.13,
-    "heat from outside": 0.12,
+    OUTSIDE: 0.12,
 }
 _HEALTHY = ("hot day", "fast charge at 45 degC", "cycle", "coolant lost", "rest")
 _CONFOUNDERS = ("temperature sensor", "weak cell", "open weld", "current sensor")
@@ -165,7 +166,7 @@ def _draw(number: int, seed: int) -> LibraryCase:
             f'kind = "table"\ntimes = [0.0, {at:.0f}, {at + rise:.0f}]\n'
             f"temperatures = [{ambient:.2f}, {ambient:.2f}, {hottest:.2f}]"
         )
-        begins, kind = at, "heat from outside"
+        begins, kind = at, OUTSIDE
         if random.uniform() < 0.8:
             faults = _coolant(at, 0.0)
     ambient_text = table or f"temperature = {ambient:.2f}"

@@ -177,7 +177,7 @@ class RunawayRiskPredictor(ServedModel[StoredRisk, tuple[HeatEvidence, RiskModel
                 quality = assessment.quality
             else:
                 # Own risks only: a cell that follows its neighbour makes no second event.
-                common = risk.coolant[column]
+                common = risk.common[column]
                 own = risk.own[:, column]
                 ratio = np.maximum(risk.probability[:, column], 1e-300)
                 value = _any_of(own, count, common)

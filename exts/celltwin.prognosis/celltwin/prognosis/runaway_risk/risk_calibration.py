@@ -19,7 +19,7 @@ CALIBRATION_SHARE = 0.4  # of the runs; the others only score
 OFFSET_SPREAD, SLOPE_SPREAD = 1.0, 0.3
 # Share of outcomes that nothing in the state foretells: faults and surroundings that change within the horizon.
 LAPSE = 0.02
-LEAST_SLOPE = 0.5
+LEAST_SLOPE, AT_BOUND = 0.5, 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,8 @@ def fit_recalibration(runs: tuple[ReplayedRun, ...]) -> Recalibration:
 
     Both of a cell's probabilities, with a short and without one, take the line; they are then mixed by the probability
     of a short, as in use. Every run weighs the same. In 2 % of the cases the outcome is taken to hang on what nobody
-    could know, so that a few of them do not flatten the line; :math:`b` stays at least 0.5.
+    could know, so that a few of them do not flatten the line. A line that still wants to be flatter than
+    :math:`b = 0.5` is no line: what is wrong there is not the size of the probabilities, and they are left as they are.
 
     Parameters
     ----------
@@ -93,8 +94,9 @@ def fit_recalibration(runs: tuple[ReplayedRun, ...]) -> Recalibration:
             return float(data + held)
 
         found = minimize(loss, np.array([0.0, 1.0]), method="Nelder-Mead", options={"maxiter": 200, "xatol": 1e-3})
-        offsets.append(float(found.x[0]))
-        slopes.append(float(max(found.x[1], LEAST_SLOPE)))
+        flat = float(found.x[1]) < LEAST_SLOPE + AT_BOUND
+        offsets.append(0.0 if flat else float(found.x[0]))
+        slopes.append(1.0 if flat else float(found.x[1]))
     return Recalibration(offset=tuple(offsets), slope=tuple(slopes))
 
 

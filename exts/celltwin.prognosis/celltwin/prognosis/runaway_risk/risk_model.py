@@ -40,6 +40,7 @@ IMITATED = 100.0  # range of a heat that is not there [W]
 BURNT = 650.0  # temperature of a neighbour that has run away [K]
 MOST_ACTIVE = 150  # cells that get all of their nodes; of more the most evident
 WORTH_SPREADING = 1e-7  # own risk from which a cell counts as a danger to its neighbours
+OUTSIDE_RANGE = 10.0  # that the rate of heat from outside may be larger or smaller
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +80,9 @@ class CellRisk:
         The surrogate's, recalibrated: what a short would mean, and what happens without.
     new : ndarray
         Of a short that begins within the horizon.
-    coolant : ndarray of shape (3,)
-        That the coolant is lost within the horizon and a cell runs away of it.
+    common : ndarray of shape (3,)
+        Of what may happen to all cells alike: that within the horizon the coolant is lost, or heat comes from outside,
+        and a cell runs away of it.
     from_neighbour : ndarray of int, shape (n_cells,)
         Neighbour that adds most to the risk of the longest horizon; -1 for none.
     """
@@ -93,7 +95,7 @@ class CellRisk:
     with_short: Array
     without_short: Array
     new: Array
-    coolant: Array
+    common: Array
     from_neighbour: NDArray[np.int64]
 
 
@@ -135,6 +137,7 @@ class RiskModel:
             with_short[active], with_range[:, active] = self._with_short(evidence, base, active)
         new = self._new_shorts(base, n_modules)
         coolant = self._coolant(base, n_modules)
+        outside = np.array([self.priors.outside(horizon) for horizon in HORIZONS])
         own, parts = {}, {}
         for index, name in enumerate(("nominal", "lower", "upper")):
             rate = (self.priors.short_rate, self.priors.short_rate_low, self.priors.short_rate_high)[index]
@@ -143,7 +146,8 @@ class RiskModel:
             bare = without[index]
             found = w * hurt + (1.0 - w) * bare
             begun = np.minimum(np.array(HORIZONS) * rate / SECONDS_PER_YEAR * new[index], 1.0)
-            own[name] = _either(_either(found, begun), coolant)
+            fire = np.minimum((1.0, 1.0 / OUTSIDE_RANGE, OUTSIDE_RANGE)[index] * outside, 1.0)
+            own[name] = _either(_either(found, begun), _either(coolant, fire))
             parts[name] = begun
             own[name][evidence.gone] = 1.0
         probability, upper, lower, culprit = self._spread(evidence, source, base, own)
@@ -160,7 +164,7 @@ class RiskModel:
             with_short=with_short,
             without_short=without[0],
             new=parts["nominal"],
-            coolant=coolant,
+            common=_either(coolant, outside),
             from_neighbour=culprit,
         )
 

@@ -15,7 +15,7 @@ from ..exported_models import library_versions
 from ..served_models import open_network
 from .abuse_constants import AbuseConstants, abuse_constants_of
 from .kept_replays import replay_kept
-from .library_cases import DURATION
+from .library_cases import DURATION, OUTSIDE
 from .library_replay import ReplayedRun
 from .library_runs import LibraryRun, load_run, run_library
 from .risk_calibration import LibrarySplit, fit_recalibration, split_library
@@ -83,7 +83,9 @@ def priors_of_library(runs: tuple[LibraryRun, ...], seed_cells: int) -> RiskPrio
     """Return the priors that hold within runs of the library, counted over them."""
     shorts = float(np.mean([run.case.faulty >= 0 for run in runs]))
     wrong = float(np.mean([run.case.sensor[0] == "temperature" for run in runs]))
-    return library_priors(seed_cells, shorts, wrong, DURATION)
+    burnt = [bool(np.isfinite(run.onset).any()) for run in runs if run.case.family == OUTSIDE]
+    fires = len(burnt) / len(runs)
+    return library_priors(seed_cells, shorts, wrong, fires, float(np.mean(burnt)) if burnt else 0.5, DURATION)
 
 
 def train_risk(

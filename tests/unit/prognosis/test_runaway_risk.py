@@ -10,8 +10,8 @@ import pytest
 
 from celltwin.core import Kind, Level, ModelError, PackState, Quality, Reading, load_pack
 from celltwin.prognosis.runaway_risk import HORIZONS, RunawayRiskPredictor, parse_priors
-from celltwin.prognosis.runaway_risk.risk_priors import SECONDS_PER_YEAR
 from celltwin.prognosis.runaway_risk.risk_folder import default_risk_folder
+from celltwin.prognosis.runaway_risk.risk_priors import SECONDS_PER_YEAR
 
 WITHIN_HALF_AN_HOUR = HORIZONS.index(1800.0)
 MIDDLE = 17

@@ -12,19 +12,14 @@ from celltwin.core import Array, Flags, Kind, Level, ModelError, PackSpec, Quali
 from .charge_features import charge_causes
 from .charge_history import LONGEST_PAST, SHORTEST_USE, CellPasts
 from .pack_health import combine_uncertain
-from .remaining_life import LifeDoubt, LifeInputs, LifePredictor, days_at_present_use, describe_past
+from .remaining_life import LifeInputs, LifePredictor, days_at_present_use, describe_past
+from .remaining_life.life_prediction import LIFE_DOUBTS
 from .served_models import absent_readings, same_cell
 from .soh_predictor import OTHER_CAPACITY
 
 __all__ = ["PackLife"]
 
 SECONDS_PER_DAY = 86400.0
-_CAUSES = {
-    LifeDoubt.UNKNOWN_DUTY: "used in a way that no training cell was",
-    LifeDoubt.OLDER_THAN_TRAINING: "older at its end than any training cell",
-    LifeDoubt.UNLIKE_TRAINING: "unlike the training data",
-    LifeDoubt.FIRST_CYCLES: "fewer than ten charges",
-}
 
 
 class PackLife:
@@ -136,7 +131,7 @@ class PackLife:
     def _readings(self, pasts: CellPasts, cells: NDArray[np.intp]) -> tuple[Reading, ...]:
         n, model = self._spec.n_cells, self._predictor.model
         knowledge = model.knowledge[False]
-        causes = {text: (self._doubts[cells] & bit) != 0 for bit, text in _CAUSES.items()}
+        causes = {text: (self._doubts[cells] & bit) != 0 for bit, text in LIFE_DOUBTS.items()}
         causes |= charge_causes(pasts.doubts[cells])
         causes[OTHER_CAPACITY] = np.full(cells.size, not same_cell(self._spec, model.nominal_capacity))
         suspect = np.logical_or.reduce(list(causes.values()))

@@ -13,7 +13,7 @@ from celltwin.core import Kind, Level, ModelError, PackSpec, Quality, Reading
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["ServedModel", "absent_readings", "open_network", "same_cell"]
+__all__ = ["ServedModel", "absent_readings", "open_network", "same_capacity", "same_cell"]
 
 # Nominal capacities that differ by less are the same cell [share].
 SAME_CAPACITY = 0.05
@@ -116,4 +116,9 @@ def absent_readings(spec: PackSpec, quantity: str, provenance: str, reason: str)
 
 def same_cell(spec: PackSpec, nominal_capacity: float) -> bool:
     """Return whether a pack's cells have the nominal capacity [A.h] of those that a model was trained on."""
-    return abs(spec.cell.capacity / nominal_capacity - 1.0) <= SAME_CAPACITY
+    return same_capacity(spec.cell.capacity, nominal_capacity)
+
+
+def same_capacity(capacity: float, nominal_capacity: float) -> bool:
+    """Return whether cells have the nominal capacity of those that a model was trained on [A.h]."""
+    return abs(capacity / nominal_capacity - 1.0) <= SAME_CAPACITY

@@ -12,6 +12,7 @@ import typer
 from celltwin.core import CelltwinError
 from celltwin.prognosis.command_line import app as train_app
 from celltwin.prognosis.command_line_evaluate import app as evaluate_app
+from celltwin.prognosis.command_line_predict import predict
 from celltwin.stage.command_line import app as pack_app
 
 from .campaign.command_line import campaign
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.add_typer(pack_app, name="pack", help="Build, check and show packs.")
 app.add_typer(train_app, name="train", help="Train the models that the twin predicts with.")
 app.add_typer(evaluate_app, name="evaluate", help="Judge the models that the twin predicts with.")
+app.command()(predict)
 app.command()(simulate)
 app.command()(calibrate)
 app.command()(campaign)

@@ -12,7 +12,7 @@ from celltwin.core import Array, freeze
 
 from .life_calibration import LEVELS_OF_CALIBRATION, LifeCalibration
 
-__all__ = ["LifeDoubt", "RemainingLife", "days_at_present_use", "describe_life"]
+__all__ = ["LIFE_DOUBTS", "LifeDoubt", "RemainingLife", "days_at_present_use", "describe_life"]
 
 
 class LifeDoubt:
@@ -22,6 +22,14 @@ class LifeDoubt:
     OLDER_THAN_TRAINING = 2  # no training cell of this duty became as old as this one would
     UNLIKE_TRAINING = 4  # inputs far from the training data, or missing
     FIRST_CYCLES = 8  # a past of fewer than ten cycles
+
+
+LIFE_DOUBTS = {
+    LifeDoubt.UNKNOWN_DUTY: "used in a way that no training cell was",
+    LifeDoubt.OLDER_THAN_TRAINING: "older at its end than any training cell",
+    LifeDoubt.UNLIKE_TRAINING: "unlike the training data",
+    LifeDoubt.FIRST_CYCLES: "fewer than ten charges",
+}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

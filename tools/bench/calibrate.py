@@ -141,7 +141,7 @@ def _samsung(bench: Bench) -> None:
 def _samsung_shapes(bench: Bench) -> None:
     measured = bench.read("samsung_30q/S001")
     result = bench.fit(
-        "S001, shapes", SAMSUNG, measured.select(*RATES, "4C"), RATES, shapes=True, budget=4000, seconds=290.0
+        "S001, shapes", SAMSUNG, measured.select(*RATES, "4C"), RATES, shapes=True, budget=4000, seconds=270.0
     )
     targets: dict[str, Target] = {"1C": (0.15, 0.018), "2C": (0.15, 0.04), "3C": (0.15, 0.08)}
     for figures in result.figures:
@@ -182,7 +182,7 @@ def _xjtu(bench: Bench) -> None:
     plain = bench.fit("XJTU (digitised), 25 parameters", XJTU, measured, RATES)
     for figures in plain.figures:
         bench.add("XJTU (digitised), 25 parameters", figures, PAPER.get(figures.name, (None, None)))
-    result = bench.fit("XJTU (digitised), shapes", XJTU, measured, RATES, shapes=True, budget=4000, seconds=290.0)
+    result = bench.fit("XJTU (digitised), shapes", XJTU, measured, RATES, shapes=True, budget=4000, seconds=270.0)
     targets: dict[str, Target] = {"1C": (0.18, 0.020), "2C": (0.25, 0.03), "3C": (0.50, 0.05)}
     for figures in result.figures:
         bench.add("XJTU (digitised), shapes", figures, targets.get(figures.name, (None, None)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from celltwin.core import Array
 from .cycles import CellCycles, CycleSet
 from .past_windows import blank_sampling_dependent, window_cycles
 from .remaining_life.life_inputs import describe_cells
-from .remaining_life.life_prediction import LIFE_DOUBTS
+from .remaining_life.life_prediction import LIFE_DOUBTS, LifeDoubt
 from .remaining_life.life_predictor import LifePredictor
 from .served_models import same_capacity
 from .soh_predictor import OTHER_CAPACITY
@@ -27,7 +27,6 @@ COLUMNS = (
     "cycle", "soh", "soh_low", "soh_high", "soh_doubts",
     "rul_cycles", "rul_low", "rul_high", "rul_doubts", "measured_soh",
 )  # fmt: skip
-UNKNOWN_DUTY = "used in a way that no training cell was"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -112,7 +111,7 @@ def _forecast(
     cell: CellCycles, like: str, capacity: float, health: WindowPredictor, life: LifePredictor
 ) -> CellForecast:
     found = health.assess(blank_sampling_dependent(window_cycles((cell,), window=health.model.window)))
-    inputs = describe_cells((CellCycles(**{**vars(cell), "protocol": like}),), history=False)
+    inputs = describe_cells((replace(cell, protocol=like),), history=False)
     remains = life.assess(inputs)
     n = cell.soh.size
     known = like in health.model.duty_factors
@@ -128,7 +127,7 @@ def _forecast(
         life_high=remains.highest,
         soh_doubts={
             **found.reasons,
-            UNKNOWN_DUTY: np.full(n, not known),
+            LIFE_DOUBTS[LifeDoubt.UNKNOWN_DUTY]: np.full(n, not known),
             OTHER_CAPACITY: np.full(n, not same_capacity(capacity, health.model.nominal_capacity)),
         },
         life_doubts={

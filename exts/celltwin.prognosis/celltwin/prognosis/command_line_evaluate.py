@@ -44,8 +44,8 @@ def soh(
     model: Annotated[
         str,
         typer.Option(
-            help="Kind of model: blend, transfer, kernel, recurrent, transformer, pinn, mlp, trees. Where empty, "
-            "transfer for lobo and blend for all others."
+            help="Kind of model: duty, blend, transfer, kernel, recurrent, transformer, pinn, mlp, trees. Where empty, "
+            "transfer for lobo and duty for all others."
         ),
     ] = "",
     seeds: Annotated[int, typer.Option(min=1, help="Seeds 1 to N; the ensemble of all and each alone are scored.")] = 5,

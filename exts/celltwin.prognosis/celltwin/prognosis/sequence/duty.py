@@ -70,15 +70,12 @@ def fit_duties(windows: PastWindows) -> Duties:
     """Return the duties of training windows, and the period that their labels show."""
     names = tuple(str(name) for name in np.unique(windows.protocol))
     period = _period(windows)
-    if period == 0:
-        return Duties(names=names, period=0, typical=1.0)
-    size = np.abs(_fold(windows, period)).mean(axis=1)
-    typical = max(float(np.median(size[windows.protocol == name])) for name in names)
-    return (
-        Duties(names=names, period=period, typical=typical)
-        if typical > 0.0
-        else Duties(names=names, period=0, typical=1.0)
-    )
+    if period:
+        size = np.abs(_fold(windows, period)).mean(axis=1)
+        typical = max(float(np.median(size[windows.protocol == name])) for name in names)
+        if typical > 0.0:
+            return Duties(names=names, period=period, typical=typical)
+    return Duties(names=names, period=0, typical=1.0)
 
 
 def rhythm_weights(period: int) -> tuple[int, NDArray[np.float64]]:

@@ -246,7 +246,7 @@ def test_nothing_of_a_scored_cell_but_its_past_enters_a_fit(cycles):
 
 def test_kinds_are_found_by_name_and_an_unknown_one_is_refused():
     assert model_kind("recurrent", members=3, steps=30).steps == 90
-    with pytest.raises(SettingsError, match="Choose one of blend, transfer, duty, kernel"):
+    with pytest.raises(SettingsError, match="Choose one of blend, transfer, duty, duty-network, kernel"):
         model_kind("oracle")
     with pytest.raises(SettingsError, match="cannot be trained in 3 steps"):
         model_kind("recurrent", steps=3)

@@ -191,7 +191,9 @@ def risk(
 
 @app.command()
 def soh_window(
-    model: Annotated[str, typer.Option(help="Kind of model: duty, kernel, blend, transfer, ...")] = "duty",
+    model: Annotated[
+        str, typer.Option(help="Kind of model: duty-network, duty, kernel, blend, transfer, ...")
+    ] = "duty-network",
     data: Annotated[str, typer.Option(help="Folder of cycles (CSV), or its name in CELLTWIN_DATA.")] = "xjtu_cycles",
     nominal_capacity: Annotated[
         float, typer.Option(min=0.0, help="Nominal capacity of the cells [A.h]; 0: as known of XJTU and MIT.")
@@ -213,6 +215,7 @@ def soh_window(
     from .known_sets import load_known_cycles
     from .past_windows import blank_sampling_dependent, window_cycles
     from .protocols import evaluation_protocol
+    from .sequence.distilled_kind import FittedDistilled
     from .sequence.registry import model_kind
     from .sequence.window_export import export_windows
     from .trust import SERVED_TRUST, train_window_trust
@@ -239,7 +242,7 @@ def soh_window(
         trust = train_window_trust(
             cycles,
             fold.training,
-            kind,
+            kind.stand_in,
             seed=seed,
             checkpoints=kept / "trust",
             on_fold=lambda done, asked: progress.update(task, completed=done, total=asked),
@@ -250,6 +253,9 @@ def soh_window(
         f"test MAPE of {name} [%]": float(error[scored.protocol == name].mean())
         for name in sorted(set(scored.protocol))
     }
+    if isinstance(fitted, FittedDistilled):
+        apart = abs(soh - fitted.teacher.predict(scored).mean(axis=0)).mean()
+        figures["mean difference from its teacher on test cells [SOH]"] = float(apart)
     digest = export_windows(out, fitted, kind, cycles, fold.training, scored, figures, seed=seed, chemistry=chemistry)
     write_window_trust(out, trust, scored, soh, SERVED_TRUST, seed)
     for name, value in figures.items():

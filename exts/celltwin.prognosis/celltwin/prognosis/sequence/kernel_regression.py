@@ -23,7 +23,7 @@ from .window_description import describe_windows
 
 __all__ = ["KernelPart", "KernelRegression", "KernelSettings", "draw_rows", "fit_kernel", "matern_likeness"]
 
-PREDICTED_AT_ONCE = 4096  # windows
+PREDICTED_AT_ONCE = 512  # windows: their likenesses fit the cache
 JITTER = 1e-6  # added to the diagonal of the normal equations
 DUTY_BLOCKS = frozenset({"duty", "rhythm"})
 

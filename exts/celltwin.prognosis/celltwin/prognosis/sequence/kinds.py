@@ -33,6 +33,7 @@ __all__ = [
     "FittedTrees",
     "KernelKind",
     "NetworkKind",
+    "Progress",
     "SohModelKind",
     "TreesKind",
     "newest_cycles",
@@ -75,6 +76,11 @@ class SohModelKind(ABC):
     @abstractmethod
     def steps(self) -> int:
         """Steps of a fit, for progress."""
+
+    @property
+    def stand_in(self) -> SohModelKind:
+        """A kind that errs alike and is fitted sooner, for whoever asks only for errors; by default the kind itself."""
+        return self
 
     @abstractmethod
     def describe(self) -> dict[str, object]:

@@ -8,6 +8,8 @@ from types import MappingProxyType
 
 from celltwin.core import SettingsError
 
+from .distillation import DistillationSettings
+from .distilled_kind import DistilledKind
 from .kernel_regression import KernelPart, KernelSettings
 from .kinds import BlendKind, KernelKind, NetworkKind, SohModelKind, TreesKind
 from .one_cycle import build_one_cycle
@@ -61,6 +63,7 @@ PINN = replace(ONE_CYCLE, physics=PhysicsWeights(dynamics=0.1, monotonicity=1.0,
 
 _RECURRENT = NetworkKind(name="recurrent", build=build_recurrent, settings=WINDOW)
 _KERNEL = KernelKind(name="kernel", settings=KERNEL)
+_DUTY = KernelKind(name="duty", settings=DUTIFUL)
 _TREES = TreesKind()
 
 MODEL_KINDS: Mapping[str, SohModelKind] = MappingProxyType(
@@ -73,7 +76,8 @@ MODEL_KINDS: Mapping[str, SohModelKind] = MappingProxyType(
                 parts=(KernelKind(name="ageless", settings=AGELESS), KernelKind(name="relative", settings=RELATIVE)),
                 weights=(1.0, 1.0),
             ),
-            KernelKind(name="duty", settings=DUTIFUL),
+            _DUTY,
+            DistilledKind(name="duty-network", teacher=_DUTY, settings=DistillationSettings()),
             _KERNEL,
             _RECURRENT,
             NetworkKind(name="transformer", build=build_transformer, settings=WINDOW),
@@ -120,4 +124,7 @@ def _adjusted(kind: SohModelKind, members: int | None, steps: int | None) -> Soh
         return replace(kind, settings=settings, members=members or kind.members)
     if isinstance(kind, KernelKind):
         return replace(kind, members=members or kind.members)
+    if isinstance(kind, DistilledKind):
+        teacher = replace(kind.teacher, members=members or kind.teacher.members)
+        return replace(kind, teacher=teacher, settings=replace(kind.settings, steps=steps or kind.settings.steps))
     return kind

@@ -293,12 +293,23 @@ def find_signals(windows: PastWindows) -> tuple[Array, Array]:
 
 def scaled_rows(windows: PastWindows, scaling: InputScaling) -> tuple[Array, Array]:
     """Return the newest cycle and the average of those seen, scaled, each of shape (n, n_inputs)."""
-    values = scaling.apply(windows.features)
-    np.clip(values, -LARGEST_ROW, LARGEST_ROW, out=values)
-    if windows.seen.all():
-        return values[:, -1], values.mean(axis=1)
-    weights = windows.seen[:, :, np.newaxis].astype(values.dtype)
-    return values[:, -1], (values * weights).sum(axis=1) / weights.sum(axis=1)
+    n, window, n_inputs = windows.features.shape
+    # Long rows in single precision: each pass over a pack's windows takes a quarter of the time.
+    values: NDArray[np.float32] = windows.features.astype(np.float32).reshape(n, window * n_inputs)
+
+    def repeated(constants: Array) -> NDArray[np.float32]:
+        return np.tile(constants.astype(np.float32), window)
+
+    finite = np.isfinite(values)
+    if not finite.all():
+        values = np.where(finite, values, repeated(scaling.stand_in))
+    reach = LARGEST_ROW * scaling.spread
+    np.maximum(values, repeated(scaling.mean - reach), out=values)
+    np.minimum(values, repeated(scaling.mean + reach), out=values)
+    cycles = values.reshape(n, window, n_inputs)
+    weights = (windows.seen / windows.seen.sum(axis=1, keepdims=True)).astype(np.float32)
+    average = (weights[:, np.newaxis] @ cycles)[:, 0]
+    return scaling.apply(cycles[:, -1].astype(np.float64)), scaling.apply(average.astype(np.float64))
 
 
 def _rises(soh: Array, half: Array, windows: PastWindows) -> NDArray[np.bool_]:

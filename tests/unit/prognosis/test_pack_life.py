@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from celltwin.core import Kind, Level, ModelError, PackState, Quality, Reading, load_pack
+from celltwin.core import Kind, Level, PackState, Quality, Reading, SettingsError, load_pack
 from celltwin.prognosis import (
     FEATURE_NAMES,
     ChargeFeatures,
@@ -89,7 +89,7 @@ def test_a_use_that_no_training_cell_had_is_flagged_and_twice_as_wide(small_pack
 
 
 def test_an_unknown_protocol_is_refused_with_those_that_are_known(small_pack):
-    with pytest.raises(ModelError, match="2C, 3C"):
+    with pytest.raises(SettingsError, match="2C, 3C"):
         PackLife(small_pack, "5C").load()
 
 

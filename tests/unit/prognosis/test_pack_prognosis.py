@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from celltwin.core import Array, Kind, Level, PackSpec, PackState, Quality, Reading, load_pack
+from celltwin.core import Array, Kind, Level, PackSpec, PackState, Quality, Reading, SettingsError, load_pack
 from celltwin.prognosis import PackPrognosis
 
 PERIOD = 10.0  # between looks [s]
@@ -78,3 +78,9 @@ def test_before_the_models_are_loaded_nothing_is_told_and_the_reason_says_so(spe
 
     assert np.all(np.isnan(risk_of(answered)))
     assert all("being loaded" in one.reason for one in answered)
+
+
+def test_a_use_that_no_training_cell_had_is_refused_before_anything_runs(spec):
+    with pytest.raises(SettingsError, match=r"used_like = 'a taxi'.*one of 2C, 3C, R2\.5, R3, RW, Sim_satellite"):
+        PackPrognosis(spec, used_like="a taxi")
+    PackPrognosis(spec, used_like="R2.5")

@@ -7,17 +7,18 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from celltwin.core import Array, Flags, Kind, Level, ModelError, PackSpec, Quality, Reading
+from celltwin.core import Array, Flags, Kind, Level, PackSpec, Quality, Reading, SettingsError
 
 from .charge_features import charge_causes
 from .charge_history import LONGEST_PAST, SHORTEST_USE, CellPasts
 from .pack_health import combine_uncertain
 from .remaining_life import LifeInputs, LifePredictor, days_at_present_use, describe_past
+from .remaining_life.life_folder import LifeModel
 from .remaining_life.life_prediction import LIFE_DOUBTS
 from .served_models import absent_readings, same_cell
 from .soh_predictor import OTHER_CAPACITY
 
-__all__ = ["PackLife"]
+__all__ = ["PackLife", "refuse_unknown_use"]
 
 SECONDS_PER_DAY = 86400.0
 
@@ -60,16 +61,12 @@ class PackLife:
         Raises
         ------
         ModelError
-            If it is missing or damaged, or knows no such protocol.
+            If it is missing or damaged.
+        SettingsError
+            If no training cell was used like the pack's.
         """
         self._predictor.load()
-        duties = self._predictor.model.knowledge[False].duties
-        if self._used_like and self._used_like not in duties:
-            raise ModelError(
-                f"no training cell was used like {self._used_like!r}",
-                where=self._predictor.model.name,
-                remedy=f"Give --used-like one of {', '.join(duties)}, or leave it out",
-            )
+        refuse_unknown_use(self._used_like, self._predictor.model)
 
     def predict(self, pasts: CellPasts) -> tuple[Reading, ...]:
         """Return the readings ``rul`` and ``rul_time`` of cells, groups, modules and pack.
@@ -194,6 +191,22 @@ class PackLife:
         return (
             *absent_readings(self._spec, "rul", provenance, text),
             *absent_readings(self._spec, "rul_time", provenance, text),
+        )
+
+
+def refuse_unknown_use(used_like: str, model: LifeModel) -> None:
+    """Refuse a duty that no training cell of a model had; an empty one is that of a pack which is like none.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such duty.
+    """
+    duties = model.knowledge[False].duties
+    if used_like and used_like not in duties:
+        raise SettingsError(
+            f"used_like = {used_like!r}: no training cell of {model.name} was used like that",
+            remedy=f"Give --used-like one of {', '.join(duties)}, or leave it out",
         )
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from celltwin.core import PackSpec, PackState, Reading
+from celltwin.core import ModelError, PackSpec, PackState, Reading
 
 from .charge_features import ChargeFeatures
 from .charge_history import CellPasts
 from .charge_history_files import open_history, save_history
-from .pack_life import PackLife
+from .pack_life import PackLife, refuse_unknown_use
 from .pack_soh import PackSoh
+from .remaining_life.life_folder import life_model_folder, read_life_model
 from .runaway_risk import RunawayRiskPredictor
 from .soh_predictor import SohPredictor
 from .window_predictor import WindowPredictor
@@ -39,10 +41,13 @@ class PackPrognosis:
     Raises
     ------
     SettingsError, CycleDataError
-        If the past charges cannot be read, or are of another pack.
+        If no training cell was used like the pack, or the past charges cannot be read or are of another pack.
     """
 
     def __init__(self, spec: PackSpec, *, past: str = "", used_like: str = "", keep: Path | None = None) -> None:
+        if used_like:
+            with suppress(ModelError):  # load() says what is wrong with a model
+                refuse_unknown_use(used_like, read_life_model(life_model_folder()))
         self._spec, self._keep = spec, keep
         self._features = ChargeFeatures(spec)
         self._history = open_history(spec, past)

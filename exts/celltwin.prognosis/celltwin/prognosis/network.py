@@ -15,6 +15,7 @@ import numpy as np
 from celltwin.core import Array
 
 from .scaling import InputScaling, Territory
+from .training_device import training_device
 
 if TYPE_CHECKING:
     import torch
@@ -101,13 +102,15 @@ def train_network(
             num_layers=settings.layers,
             activation_fn="silu",
         )
+    device = training_device()
+    network.to(device)
     optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     steps = math.ceil(target.size / settings.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, settings.learning_rate, total_steps=steps * settings.epochs, pct_start=0.1
     )
-    x = torch.as_tensor(inputs, dtype=torch.float32)
-    y = torch.as_tensor(target, dtype=torch.float32)
+    x = torch.as_tensor(inputs, dtype=torch.float32).to(device)
+    y = torch.as_tensor(target, dtype=torch.float32).to(device)
     finished = _load(checkpoints, network, optimiser, schedule)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the sums of one thread do not depend on the machine's load
@@ -120,7 +123,7 @@ def train_network(
                 on_epoch(epoch, loss)
     finally:
         torch.set_num_threads(threads)
-    trained: torch.nn.Module = network.eval()
+    trained: torch.nn.Module = network.eval().cpu()
     return trained
 
 
@@ -141,8 +144,9 @@ def _train_epoch(
     total = 0.0
     order = torch.randperm(len(y), generator=random)
     for start in range(0, len(y), settings.batch):
-        chosen = order[start : start + settings.batch]
-        batch = x[chosen] + settings.input_noise * torch.randn((len(chosen), x.shape[1]), generator=random)
+        chosen = order[start : start + settings.batch].to(x.device)
+        noise = torch.randn((len(chosen), x.shape[1]), generator=random).to(x.device)
+        batch = x[chosen] + settings.input_noise * noise
         physics = settings.monotonic_weight > 0.0 and falling_input is not None
         batch.requires_grad_(physics)
         predicted = network(batch)[:, 0]

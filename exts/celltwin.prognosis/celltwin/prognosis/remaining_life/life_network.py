@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from celltwin.core import Array
 
 from ..sequence.checkpoints import load_training, save_training
+from ..training_device import training_device
 
 if TYPE_CHECKING:
     import torch
@@ -199,6 +200,8 @@ def train_life_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_seed(seed))
         network = build_life_network(rows[0].inputs.shape[1], rows[0].remaining.shape[1], len(rows), settings)
+    device = training_device()
+    network.to(device)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
@@ -218,8 +221,8 @@ def train_life_network(
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(_seed((*seed, step)))
                 source = shown[int(len(shown) > 1 and float(torch.rand(())) < settings.duty_unknown)]
-                batch = source.draw(settings.batch)
-                noise = settings.input_noise * torch.randn(batch[0].shape)
+                batch = [part.to(device) for part in source.draw(settings.batch)]
+                noise = (settings.input_noise * torch.randn(batch[0].shape)).to(device)
                 loss = _loss(network(batch[0] + noise), batch, settings.point_weight, end)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -231,7 +234,7 @@ def train_life_network(
                 on_step(step)
     finally:
         torch.set_num_threads(threads)
-    return network.eval()
+    return network.eval().cpu()
 
 
 class _Shown:

@@ -20,6 +20,7 @@ import numpy as np
 
 from celltwin.core import Array
 
+from ..training_device import training_device
 from .rollout import INPUTS
 from .rollout_campaign import HORIZONS, SurrogateData
 
@@ -188,14 +189,17 @@ def train_surrogate(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_seed(seed))
         network = build_surrogate(settings, heat_capacity)
+    device = training_device()
+    network.to(device)
+    x, y = x.to(device), y.to(device)
     optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     steps = math.ceil(count / settings.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, settings.learning_rate, total_steps=steps * settings.epochs, pct_start=0.15
     )
     finished = _load(checkpoints, network, optimiser, schedule)
-    rising = torch.as_tensor([INPUTS.index(name) for name in RISING])
-    scale = torch.tensor([20.0, 20.0, 20.0, 20.0, 0.5, 0.5])
+    rising = torch.as_tensor([INPUTS.index(name) for name in RISING]).to(device)
+    scale = torch.tensor([20.0, 20.0, 20.0, 20.0, 0.5, 0.5]).to(device)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the sums of one thread do not depend on the machine's load
     try:
@@ -205,7 +209,7 @@ def train_surrogate(
             total = 0.0
             network.train()
             for number, start in enumerate(range(0, count, settings.batch)):
-                chosen = order[start : start + settings.batch]
+                chosen = order[start : start + settings.batch].to(device)
                 batch = x[chosen]
                 physics = settings.monotonic_weight > 0.0 and number % 4 == 0  # a quarter of the steps
                 batch.requires_grad_(physics)
@@ -227,7 +231,7 @@ def train_surrogate(
                 on_epoch(epoch, total / count)
     finally:
         torch.set_num_threads(threads)
-    return network.eval()
+    return network.eval().cpu()
 
 
 def score_surrogate(networks: list[torch.nn.Module], data: SurrogateData) -> dict[str, float]:

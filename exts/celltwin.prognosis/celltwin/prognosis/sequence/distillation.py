@@ -20,6 +20,7 @@ import numpy as np
 from celltwin.core import Array, SettingsError
 
 from ..past_windows import PastWindows
+from ..training_device import training_device
 from .checkpoints import load_training, save_training
 from .distilled_network import distilled_network
 from .possible_windows import DRAWN_BLOCKS, PossibleWindows
@@ -120,14 +121,17 @@ def distil(
     described = describe_windows(windows, first.scaling, first.duties)
     stand_in = np.clip(first.scaling.apply(first.scaling.stand_in), -LARGEST_INPUT, LARGEST_INPUT)
     source = PossibleWindows(described, windows.protocol, stand_in)
-    members = [kernel_answer(member) for member in teacher.members]
+    device = training_device()
+    members = [kernel_answer(member).to(device) for member in teacher.members]
 
     def draw(number: int) -> dict[str, Array]:
         return source.draw(settings.drawn, np.random.default_rng((seed, number)))
 
-    def answer(asked: Mapping[str, Array]) -> torch.Tensor:
-        blocks_of = {name: torch.as_tensor(asked[name]) for name in blocks}
-        size = len(asked["age"])
+    def on_device(asked: Mapping[str, Array]) -> dict[str, torch.Tensor]:
+        return {name: torch.as_tensor(asked[name]).to(device) for name in blocks}
+
+    def answer(blocks_of: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        size = len(blocks_of[blocks[0]])
         parts = [
             {name: values[start : start + AT_ONCE] for name, values in blocks_of.items()}
             for start in range(0, size, AT_ONCE)
@@ -146,7 +150,8 @@ def distil(
                 num_layers=settings.layers,
                 activation_fn="silu",
             )
-        network: Any = distilled_network(core, blocks, draw(0), answer(described).numpy())
+        usual = answer(on_device(described)).cpu().numpy()
+        network: Any = distilled_network(core, blocks, draw(0), usual).to(device)
         optimiser = torch.optim.AdamW(core.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, settings.learning_rate, total_steps=settings.steps, pct_start=RISING_SHARE
@@ -154,11 +159,12 @@ def distil(
         finished = load_training(checkpoints, [core], optimiser, schedule)
         for step in range(finished, settings.steps):
             if step % settings.kept_for == 0 or step == finished:
-                drawn = draw(1 + step // settings.kept_for)
+                drawn = on_device(draw(1 + step // settings.kept_for))
                 with torch.no_grad():
                     target = ((answer(drawn) - network.mean) / network.unit).to(torch.float32)
-                    inputs = network.inputs({name: torch.as_tensor(drawn[name]) for name in blocks})
-            chosen = torch.as_tensor(np.random.default_rng((seed, 0, step)).integers(0, settings.drawn, settings.batch))
+                    inputs = network.inputs(drawn)
+            rows = np.random.default_rng((seed, 0, step)).integers(0, settings.drawn, settings.batch)
+            chosen = torch.as_tensor(rows).to(device)
             loss = torch.nn.functional.smooth_l1_loss(core(inputs[chosen])[:, 0], target[chosen], beta=settings.huber)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -170,5 +176,5 @@ def distil(
                 on_step(step + 1, float(loss.detach()))
     finally:
         torch.set_num_threads(threads)
-    trained: torch.nn.Module = network.eval()
+    trained: torch.nn.Module = network.eval().cpu()
     return trained

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from celltwin.core import Array, SettingsError
 
 from ..past_windows import PastWindows
+from ..training_device import training_device
 from .checkpoints import load_training, save_training
 from .physics_residuals import build_dynamics, physics_loss
 from .settings import WindowSettings
@@ -75,8 +76,9 @@ def train_window_network(
     """
     import torch
 
-    x = torch.as_tensor(inputs.channels(windows))
-    y = torch.as_tensor(inputs.scaled_soh(windows))
+    device = training_device()
+    x = torch.as_tensor(inputs.channels(windows)).to(device)
+    y = torch.as_tensor(inputs.scaled_soh(windows)).to(device)
     draw = balance_protocols(windows.protocol, settings.balance) if likelihood is None else likelihood
     following = _following(windows)
     threads = torch.get_num_threads()
@@ -87,10 +89,10 @@ def train_window_network(
             network = build(x.shape[2], settings)
             if start is not None:
                 network.load_state_dict(start.state_dict())
-            _freeze(network, frozen)
+            _freeze(network.to(device), frozen)
             models = [network]
             if settings.physics.any:
-                models.append(build_dynamics(x.shape[2], settings.width))
+                models.append(build_dynamics(x.shape[2], settings.width).to(device))
             optimiser = torch.optim.AdamW(
                 [value for model in models for value in model.parameters() if value.requires_grad],
                 lr=settings.learning_rate,
@@ -117,7 +119,7 @@ def train_window_network(
                     on_step(step, float(loss.detach()))
     finally:
         torch.set_num_threads(threads)
-    trained: torch.nn.Module = network.eval()
+    trained: torch.nn.Module = network.eval().cpu()
     return trained
 
 
@@ -140,10 +142,11 @@ def hide_past(windows: torch.Tensor, kept: NDArray[np.intp], begun: NDArray[np.b
     n, length, channels = windows.shape
     n_inputs = (channels - EXTRA_CHANNELS) // 2
     first = length - kept
-    place = torch.as_tensor(np.maximum(np.arange(length), first[:, np.newaxis]))
-    made = windows[torch.arange(n)[:, None], place]
-    made[..., n_inputs : 2 * n_inputs] *= torch.as_tensor(begun)[:, None, None]
-    made[..., -1] = windows[..., -1] * torch.as_tensor(np.arange(length) >= first[:, np.newaxis])
+    device = windows.device
+    place = torch.as_tensor(np.maximum(np.arange(length), first[:, np.newaxis])).to(device)
+    made = windows[torch.arange(n, device=device)[:, None], place]
+    made[..., n_inputs : 2 * n_inputs] *= torch.as_tensor(begun).to(device)[:, None, None]
+    made[..., -1] = windows[..., -1] * torch.as_tensor(np.arange(length) >= first[:, np.newaxis]).to(device)
     return made
 
 
@@ -173,15 +176,16 @@ def _loss(
     hidden = random.random(n) < settings.truncation
     kept = np.where(hidden, random.integers(1, length + 1, n), length)
     common, own = random.normal(size=(n, 1, n_inputs)), random.normal(size=(n, length, n_inputs))
-    noise = torch.as_tensor(np.sqrt(0.5) * settings.input_noise * (common + own), dtype=torch.float32)
+    noise = torch.as_tensor(np.sqrt(0.5) * settings.input_noise * (common + own), dtype=torch.float32).to(x.device)
 
     def batch(rows: NDArray[np.intp]) -> torch.Tensor:
-        made = hide_past(x[torch.as_tensor(rows)], kept, ~hidden)
+        made = hide_past(x[torch.as_tensor(rows).to(x.device)], kept, ~hidden)
         made[..., :n_inputs] += noise
         return made
 
     windows = batch(chosen)
-    loss = torch.nn.functional.smooth_l1_loss(models[0](windows)[:, 0], y[torch.as_tensor(chosen)], beta=settings.huber)
+    labels = y[torch.as_tensor(chosen).to(y.device)]
+    loss = torch.nn.functional.smooth_l1_loss(models[0](windows)[:, 0], labels, beta=settings.huber)
     if settings.physics.any:
         later = batch(following[chosen])
         loss = loss + physics_loss(models[0], models[1], windows, later, settings.physics)

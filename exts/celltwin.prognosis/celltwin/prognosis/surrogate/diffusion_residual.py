@@ -39,7 +39,7 @@ class DiffusionResidual:
         import torch
 
         def tensor(values: Array) -> Any:
-            return torch.as_tensor(values, dtype=torch.float32)
+            return torch.as_tensor(values, dtype=torch.float32).to(module.negative_rates.device)
 
         nodes, weights = np.polynomial.legendre.leggauss(NODES)
         radius = 0.5 * (nodes + 1.0)
@@ -48,7 +48,10 @@ class DiffusionResidual:
         self._module = module
         self._radius, self._shapes, self._slopes = tensor(radius), tensor(shapes), tensor(slopes)
         self._measure = tensor(0.5 * weights * radius**2 * slopes[:NEGATIVE_CORRECTIONS])
-        self._rates, self._weights = module.negative_rates[:modes], tensor(2.0 / module.negative_rates[:modes].numpy())
+        self._rates, self._weights = (
+            module.negative_rates[:modes],
+            tensor(2.0 / module.negative_rates[:modes].cpu().numpy()),
+        )
 
     def __call__(self, inputs: Any, tangent: Any, speed: Any) -> Any:
         """Return the residual of each corrected mode, shape (NEGATIVE_CORRECTIONS, n).

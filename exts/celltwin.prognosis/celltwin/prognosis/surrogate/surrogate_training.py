@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from celltwin.core import Array
 
 from ..sequence.checkpoints import load_training, save_training
+from ..training_device import training_device
 from .cell_laws import CellLaws
 from .diffusion_residual import DiffusionResidual
 from .surrogate_module import build_surrogate
@@ -64,7 +66,9 @@ def train_surrogate_network(
 
     network = new_network(settings, seed)
     territory = territory_of(rows)
-    surrogate = build_surrogate(laws, upright(network), territory)
+    device = training_device()
+    rows = _on(device, rows)
+    surrogate = build_surrogate(laws, upright(network), territory).to(device)
     residual = DiffusionResidual(surrogate) if settings.diffusion_weight > 0.0 else None
     n_rows = rows.inputs.shape[1]
     steps = math.ceil(n_rows / settings.batch)
@@ -77,7 +81,7 @@ def train_surrogate_network(
     torch.set_num_threads(1)  # the sums of one thread do not depend on the machine's load
     try:
         for epoch in range(finished + 1, settings.epochs + 1):
-            order = torch.as_tensor(np.random.default_rng([seed, epoch]).permutation(n_rows))
+            order = torch.as_tensor(np.random.default_rng([seed, epoch]).permutation(n_rows)).to(device)
             total = 0.0
             for start in range(0, n_rows, settings.batch):
                 loss = _loss(surrogate, rows, order[start : start + settings.batch], residual, settings)
@@ -92,7 +96,14 @@ def train_surrogate_network(
                 on_epoch(epoch, total / steps)
     finally:
         torch.set_num_threads(threads)
-    return surrogate.eval(), network.eval(), territory
+    return surrogate.eval().cpu(), network.eval(), territory
+
+
+def _on(device: torch.device, rows: TrainingRows) -> TrainingRows:
+    moved = {
+        name: getattr(rows, name).to(device) for name in ("inputs", "tangent", "speed", "current", "area", "resistance")
+    }
+    return replace(rows, **moved, targets={name: values.to(device) for name, values in rows.targets.items()})
 
 
 def _loss(
@@ -106,7 +117,7 @@ def _loss(
 
     inputs = rows.inputs[:, chosen]
     found = surrogate.respond(inputs, rows.current[chosen], rows.area[chosen], rows.resistance[chosen])
-    loss = torch.zeros(())
+    loss = torch.zeros((), device=inputs.device)
     for name, weight in WEIGHTS.items():
         apart = (found[name] - rows.targets[name][chosen]) / SCALES[name]
         loss = loss + weight * torch.nn.functional.smooth_l1_loss(apart, torch.zeros_like(apart))

@@ -67,7 +67,7 @@ def whiten(covariance: torch.Tensor) -> torch.Tensor:
     import torch
 
     factor = torch.linalg.cholesky(covariance)
-    identity = torch.eye(factor.shape[1], dtype=factor.dtype).expand_as(factor)
+    identity = torch.eye(factor.shape[1], dtype=factor.dtype, device=factor.device).expand_as(factor)
     whitening: torch.Tensor = torch.linalg.solve_triangular(factor, identity, upper=False)
     return whitening
 
@@ -131,7 +131,7 @@ def _dagmm_class() -> Any:
             mean = (memberships.T @ values) / total[:, None]
             offset = values[:, None, :] - mean
             covariance = torch.einsum("nk,nki,nkj->kij", memberships, offset, offset) / total[:, None, None]
-            identity = torch.eye(values.shape[1], dtype=torch.float64)
+            identity = torch.eye(values.shape[1], dtype=torch.float64, device=values.device)
             return torch.log(total / len(values)), mean, covariance + self.covariance_floor * identity
 
         def hold_mixture(self, x: torch.Tensor) -> None:

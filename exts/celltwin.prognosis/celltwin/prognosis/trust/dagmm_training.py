@@ -13,6 +13,7 @@ import numpy as np
 from celltwin.core import Array, CelltwinError
 
 from ..sequence.checkpoints import load_training, save_training
+from ..training_device import training_device
 from .dagmm_network import build_dagmm, whiten
 
 if TYPE_CHECKING:
@@ -109,8 +110,9 @@ def train_dagmm(
     """
     import torch
 
+    device = training_device()
     x = _checked(inputs, settings)
-    network = _build(x.shape[1], settings, seed)
+    network = _build(x.shape[1], settings, seed).to(device)
     optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     steps = math.ceil(len(x) / settings.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -124,12 +126,12 @@ def train_dagmm(
         for epoch in range(finished + 1, settings.epochs + 1):
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(_seed((*seed, epoch)))
-                lost, energy = _train_epoch(network, optimiser, schedule, x, share, settings, epoch)
+                lost, energy = _train_epoch(network, optimiser, schedule, x.to(device), share, settings, epoch)
             if checkpoints and (epoch % CHECKPOINT_EVERY == 0 or epoch == settings.epochs):
                 save_training(checkpoints, [network], optimiser, schedule, epoch)
             if on_epoch:
                 on_epoch(epoch, lost, energy)
-        return _hold(network, x)
+        return _hold(network.cpu(), x)
     finally:
         torch.set_num_threads(threads)
 
@@ -218,8 +220,9 @@ def _train_epoch(
     total_lost = total_energy = 0.0
     for start in range(0, len(order), settings.batch):
         chosen = order[start : start + settings.batch]
-        batch = x[chosen]
-        rebuilt, z = network.compress(batch + settings.input_noise * torch.randn_like(batch))
+        batch = x[chosen.to(x.device)]
+        noise = settings.input_noise * torch.randn(batch.shape).to(x.device)
+        rebuilt, z = network.compress(batch + noise)
         lost = (rebuilt - batch).square().mean()
         loss = lost
         if ramp > 0.0:

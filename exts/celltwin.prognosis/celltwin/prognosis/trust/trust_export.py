@@ -21,7 +21,9 @@ __all__ = ["export_trust", "trust_inputs", "trust_module"]
 
 INPUTS = ("newest", "average", "soh", "spread", "unseen", "missing")
 OUTPUTS = ("energy", "distance", "score")
-LARGEST_DIFFERENCE = 1e-4  # relative, between ONNX Runtime and torch
+LARGEST_DIFFERENCE = (
+    1e-3  # of outputs over one and their size: where little is lost in rebuilding, its logarithm is not exact
+)
 
 
 def trust_module(model: TrustModel) -> torch.nn.Module:

@@ -254,8 +254,8 @@ def soh_window(
         for name in sorted(set(scored.protocol))
     }
     if isinstance(fitted, FittedDistilled):
-        apart = abs(soh - fitted.teacher.predict(scored).mean(axis=0)).mean()
-        figures["mean difference from its teacher on test cells [SOH]"] = float(apart)
+        apart = 100.0 * abs(soh - fitted.teacher.predict(scored).mean(axis=0))
+        figures["mean difference from its teacher on test cells [SOH points]"] = float(apart.mean())
     digest = export_windows(out, fitted, kind, cycles, fold.training, scored, figures, seed=seed, chemistry=chemistry)
     write_window_trust(out, trust, scored, soh, SERVED_TRUST, seed)
     for name, value in figures.items():

@@ -87,6 +87,7 @@ struct Maths {
     {
         for (int k = 0; k < 4; ++k)
             out[k] = all(weights[k]);
+#pragma clang loop unroll(full)
         for (int i = 0; i < inputs; ++i)
             for (int k = 0; k < 4; ++k)
                 out[k] += in[i] * weights[4 * (i + 1) + k];

@@ -1,8 +1,8 @@
 // Steps of one bundle of LANES cells, one a lane: the body of the Warp function of bundle_kernel.py, in C++ of clang.
 //
 // It is surrogate_module.py for numbers without gradients; read that first. Names in capitals come from
-// surrogate_numbers.py. Warp has no vectors of clang in its own language; its loops over lanes are compiled ten times
-// as slowly, to code half as fast.
+// surrogate_numbers.py. In Warp's own language, where a vector is a loop over its lanes, the same steps took half as long
+// again, and longer to compile.
 
 typedef float Lanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int Bits __attribute__((vector_size(4 * LANES), aligned(4), may_alias));

@@ -194,12 +194,15 @@ for (int step = first; step < first + count; ++step) {
     const Lanes heat = amperes * (resting - voltage - temperature * (high[1] - low[1]));
     excess = excess * decay + heat * gain;
 
-    const Lanes shown[6]
-        = { voltage, ambient + excess, negative, positive, resting_low + drive_low + correction[3], heat };
     const Bits hidden_here = hide ? lost : (Bits) {};
-    for (int quantity = 0; quantity < 6; ++quantity)
-        ROW(course.shown, (size_t)quantity * course.current.shape[0] + step)
-            = hidden_here ? Maths::all(__builtin_nanf("")) : shown[quantity];
+#define SHOW(quantity, value) ROW(course.quantity, step) = hidden_here ? Maths::all(__builtin_nanf("")) : (value)
+    SHOW(voltage, voltage);
+    SHOW(temperature, ambient + excess);
+    SHOW(negative_surface, negative);
+    SHOW(positive_surface, positive);
+    SHOW(anode_potential, resting_low + drive_low + correction[3]);
+    SHOW(heat, heat);
+#undef SHOW
     EXACT(course.soc, step) = charge;
     *(Flags*)(course.trusted.data + step * cells + at) = __builtin_convertvector(lost + 1, Flags);
 }

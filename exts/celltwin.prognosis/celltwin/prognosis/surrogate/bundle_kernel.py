@@ -97,7 +97,12 @@ def make_bundle_kernel(*, width: int, layers: int, pieces: int) -> BundleKernel:
         current_end: wp.array2d(dtype=wp.float64)
         state: wp.array2d(dtype=wp.float32)  # (MODES + 2, n_cells)
         charges: wp.array(dtype=wp.float64)
-        shown: wp.array3d(dtype=wp.float32)  # (6, n_steps, n_cells)
+        voltage: wp.array2d(dtype=wp.float32)
+        temperature: wp.array2d(dtype=wp.float32)
+        negative_surface: wp.array2d(dtype=wp.float32)
+        positive_surface: wp.array2d(dtype=wp.float32)
+        anode_potential: wp.array2d(dtype=wp.float32)
+        heat: wp.array2d(dtype=wp.float32)
         soc: wp.array2d(dtype=wp.float64)
         trusted: wp.array2d(dtype=wp.uint8)
 

@@ -152,9 +152,9 @@ class ServingKernel:
         state = np.zeros((MODES + 2, n_cells), dtype=np.float32)
         state[MODES] = inputs.temperature - inputs.ambient
         state[MODES + 1].view(np.int32)[:] = np.where(within, 0, -1)
-        shown = np.empty((len(SHOWN), n_steps, n_cells + beside), dtype=np.float32)
-        soc = np.empty(shown.shape[1:])
-        trusted = np.empty(soc.shape, dtype=np.uint8)
+        shape = (n_steps, n_cells + beside)
+        shown = {name: np.empty(shape, dtype=np.float32) for name in SHOWN}
+        soc, trusted = np.empty(shape), np.empty(shape, dtype=np.uint8)
         means = padded(current, np.float64)
         arrays = {
             "inputs": padded(np.stack(rows)),
@@ -163,7 +163,7 @@ class ServingKernel:
             "current_end": means if current_end is current else padded(current_end, np.float64),
             "state": padded(state),
             "charges": padded(inputs.soc.copy(), np.float64),  # the kernel counts in it
-            "shown": shown,
+            **shown,
             "soc": soc,
             "trusted": trusted,
         }
@@ -176,7 +176,7 @@ class ServingKernel:
             numbers = [self._laws, course, period, first, count, int(not keep_untrusted)]
             wp.launch(self._kernel.advance, dim=bundles, inputs=numbers, device="cpu")
         return KernelCourse(
-            shown={name: course[:, :n_cells] for name, course in zip(SHOWN, shown, strict=True)},
+            shown={name: values[:, :n_cells] for name, values in shown.items()},
             soc=soc[:, :n_cells],
             trusted=trusted.view(np.bool_)[:, :n_cells],
         )

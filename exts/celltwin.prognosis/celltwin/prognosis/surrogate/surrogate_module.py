@@ -346,7 +346,7 @@ def _surrogate_class() -> Any:
             )
             shaped = {name: values.reshape(shape) for name, values in found.items()}
             temperature = _warm(state.temperature, shaped["heat"], decay, gain, cell.ambient)
-            known = ((inputs >= self.low[:, None]) & (inputs <= self.high[:, None])).all(0)  # no number is not known
+            known = ((inputs >= self.low[:, None]) & (inputs <= self.high[:, None])).all(0)  # false for what is no number
             trusted = torch.cummin(known.reshape(shape).to(torch.int8), 0).values.bool() & state.trusted
             outputs = SurrogateOutputs(**shaped, temperature=temperature, soc=exact, trusted=trusted)
             return outputs, SurrogateState(

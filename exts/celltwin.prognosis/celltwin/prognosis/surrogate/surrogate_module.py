@@ -346,8 +346,8 @@ def _surrogate_class() -> Any:
             )
             shaped = {name: values.reshape(shape) for name, values in found.items()}
             temperature = _warm(state.temperature, shaped["heat"], decay, gain, cell.ambient)
-            known = ((inputs >= self.low[:, None]) & (inputs <= self.high[:, None])).all(0)  # false for what is no number
-            trusted = torch.cummin(known.reshape(shape).to(torch.int8), 0).values.bool() & state.trusted
+            inside = (inputs >= self.low[:, None]) & (inputs <= self.high[:, None])  # false for what is no number
+            trusted = torch.cummin(inside.all(0).reshape(shape).to(torch.int8), 0).values.bool() & state.trusted
             outputs = SurrogateOutputs(**shaped, temperature=temperature, soc=exact, trusted=trusted)
             return outputs, SurrogateState(
                 soc=exact[-1], modes=course[:, -1], temperature=temperature[-1], trusted=trusted[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
@@ -51,11 +52,15 @@ def add_ablation(figures: Figures, laws: CellLaws, training: CampaignSet, held_o
                 trained, _, _ = train_surrogate_network(laws, rows, settings, seed=seed)
                 found.append(1e3 * score_surrogate(trained, held_out).rmse("voltage"))
             name = label if weight is None else f"states, laws and network{label}"
-            figures.add(f"ablation, {count} simulations: {name}, voltage RMSE", float(np.mean(found)), "mV")
+            _add_errors(figures, f"ablation, {count} simulations: {name}, voltage RMSE", found)
         found = [1e3 * _black_box(some, held_out, seed) for seed in SEEDS]
-        figures.add(
-            f"ablation, {count} simulations: network on filtered currents alone, voltage RMSE", np.mean(found), "mV"
-        )
+        _add_errors(figures, f"ablation, {count} simulations: network on filtered currents alone, voltage RMSE", found)
+
+
+def _add_errors(figures: Figures, label: str, found: list[float]) -> None:
+    figures.add(label, fmean(found), "mV")
+    if len(found) > 1:
+        figures.add(f"  standard deviation over {len(found)} seeds", stdev(found), "mV")
 
 
 def _black_box(training: CampaignSet, held_out: CampaignSet, seed: int) -> float:

@@ -20,8 +20,9 @@ from celltwin.prognosis.surrogate import (
 from celltwin.prognosis.surrogate.dfn_reference import OUTPUTS
 from celltwin.prognosis.surrogate.diffusion_residual import DiffusionResidual
 from celltwin.prognosis.surrogate.surrogate_folder import write_surrogate
-from celltwin.prognosis.surrogate.surrogate_module import N_INPUTS, N_OUTPUTS, build_surrogate
+from celltwin.prognosis.surrogate.surrogate_module import build_surrogate
 from celltwin.prognosis.surrogate.surrogate_network import layers_of, plain_network
+from celltwin.prognosis.surrogate.surrogate_numbers import N_INPUTS, N_OUTPUTS
 from celltwin.prognosis.surrogate.surrogate_training import train_surrogate_network
 from celltwin.prognosis.surrogate.training_rows import make_rows, territory_of
 

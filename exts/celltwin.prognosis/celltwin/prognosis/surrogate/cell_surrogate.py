@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,9 @@ from celltwin.core import Array, SettingsError, require_shape
 
 from .cell_inputs import CellInputs
 from .cell_laws import CellLaws
+from .serving_kernel import ServingKernel
 from .surrogate_folder import SurrogateModel, default_surrogate_folder, read_surrogate
-from .surrogate_module import build_surrogate, cell_tensors
+from .surrogate_module import build_surrogate
 from .surrogate_network import plain_network, serving_layers
 
 if TYPE_CHECKING:
@@ -70,13 +72,17 @@ class CellSurrogate:
     def __init__(self, folder: Path | None = None) -> None:
         self.model: SurrogateModel
         self.laws: CellLaws
-        self.model, self.laws, layers, territory = read_surrogate(folder or default_surrogate_folder())
-        self._module = build_surrogate(self.laws, plain_network(serving_layers(layers)), territory).eval()
+        self.model, self.laws, layers, self._territory = read_surrogate(folder or default_surrogate_folder())
+        self._layers = serving_layers(layers)
 
-    @property
+    @cached_property
     def module(self) -> torch.nn.Module:
         """The torch module, for gradients; it takes :func:`cell_tensors` and currents, and flags what it returns."""
-        return self._module
+        return build_surrogate(self.laws, plain_network(self._layers), self._territory).eval()
+
+    @cached_property
+    def _kernel(self) -> ServingKernel:
+        return ServingKernel(self.laws, self._layers, self._territory)
 
     def within(self, inputs: CellInputs) -> NDArray[np.bool_]:
         """Return which cells' inputs lie in the ranges of the training, shape (n_cells,)."""
@@ -95,7 +101,9 @@ class CellSurrogate:
         period: float = 10.0,
         keep_untrusted: bool = False,
     ) -> SurrogateCourse:
-        """Return how cells that begin at rest answer currents.
+        """Return how cells that begin at rest answer currents, by a compiled kernel in one thread.
+
+        The first call on a machine compiles it, which takes some seconds; later ones find it in Warp's cache.
 
         Parameters
         ----------
@@ -117,8 +125,6 @@ class CellSurrogate:
         SettingsError
             If the period is not within (0, 10] s, or a number is not finite.
         """
-        import torch
-
         current = np.asarray(current, dtype=np.float64)
         shape = (current.shape[0] if current.ndim else 0, inputs.n_cells)
         ends = current if current_end is None else np.asarray(current_end, dtype=np.float64)
@@ -126,25 +132,15 @@ class CellSurrogate:
         require_shape("current_end", ends, shape)
         if not 0.0 < period <= LONGEST_PERIOD:
             raise SettingsError(f"period = {period:g} s", remedy=f"Give more than 0 and up to {LONGEST_PERIOD:g} s")
-        values = [getattr(inputs, field.name) for field in fields(CellInputs)]
-        if not all(np.isfinite(value).all() for value in (current, ends, *values)):
+        values = [current, *(getattr(inputs, field.name) for field in fields(CellInputs))]
+        if ends is not current:
+            values.append(ends)
+        if not all(np.isfinite(value).all() for value in values):
             raise SettingsError("a current or an input is not finite", remedy="Fill gaps before they are simulated")
         if np.any(inputs.conductance <= 0.0) or np.any(inputs.capacity_factor <= 0.0):
             raise SettingsError("conductance and capacity_factor must be above 0", remedy="Correct the inputs")
 
-        def tensor(array: Array) -> torch.Tensor:
-            return torch.as_tensor(array, dtype=torch.float32)
-
-        with torch.inference_mode():
-            found: Any = self._module(
-                cell_tensors(inputs),
-                tensor(current),
-                None if current_end is None else tensor(ends),
-                period=period,
-            )[0]
-        trusted = found.trusted.numpy() & self.within(inputs)
-        answer = {"soc": found.soc.numpy(), "trusted": trusted}
-        for name in ("voltage", "temperature", "negative_surface", "positive_surface", "anode_potential", "heat"):
-            values_of = getattr(found, name).numpy()
-            answer[name] = values_of if keep_untrusted else np.where(trusted, values_of, np.nan)
-        return SurrogateCourse(**answer)
+        found = self._kernel.run(
+            inputs, current, ends, period=period, within=self.within(inputs), keep_untrusted=keep_untrusted
+        )
+        return SurrogateCourse(**found.shown, soc=found.soc, trusted=found.trusted)

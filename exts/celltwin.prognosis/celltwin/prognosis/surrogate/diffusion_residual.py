@@ -18,7 +18,7 @@ import numpy as np
 from celltwin.core import SECONDS_PER_HOUR, Array
 
 from .diffusion_modes import mode_shapes
-from .surrogate_module import NEGATIVE_CORRECTIONS, POLES
+from .surrogate_numbers import NEGATIVE_CORRECTIONS, POLES
 
 __all__ = ["DiffusionResidual"]
 

@@ -13,36 +13,34 @@ from celltwin.core import FARADAY, GAS_CONSTANT, SECONDS_PER_HOUR, Array
 
 from .cell_inputs import CellInputs
 from .cell_laws import CellLaws, ElectrodeLaws
-from .diffusion_modes import SphereModes
+from .surrogate_numbers import (
+    BLOCK,
+    FASTEST,
+    FLOOR,
+    GATE_SCALES,
+    GATES,
+    GUESSED_RESISTANCE,
+    LEAST,
+    N_INPUTS,
+    OUTPUT_SCALES,
+    POLES,
+    TINY,
+    electrode_pieces,
+    pole_rates,
+    pole_shares,
+    straight_pieces,
+)
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = [
-    "NEGATIVE_CORRECTIONS",
-    "N_INPUTS",
-    "N_OUTPUTS",
-    "POLES",
     "CellTensors",
     "SurrogateOutputs",
     "SurrogateState",
     "build_surrogate",
     "cell_tensors",
 ]
-
-POLES = (5, 3)  # of a negative and of a positive particle
-NEGATIVE_CORRECTIONS = 3  # modes of the negative particle that the network corrects
-GATES = 4  # what the network's outputs are multiplied with: all are 0 in a cell at rest
-QUANTITIES = NEGATIVE_CORRECTIONS + 3  # corrected modes, positive surface, voltage, anode potential
-N_INPUTS = 4 + sum(POLES)
-N_OUTPUTS = GATES * QUANTITIES
-OUTPUT_SCALES = (*[0.02] * NEGATIVE_CORRECTIONS, 0.005, 0.02, 0.02)  # [-], [-], [V], [V]
-GATE_SCALES = (1.0, 10.0, 30.0, 1.0)  # of rate [1/h], departures of both surfaces [-], electrolyte [1/h]
-FLOOR = 0.02  # share of the mean from which on a surface approaches 0, or 1, smoothly; at rest it is the mean
-FASTEST, TINY = -60.0, 1e-20  # exponent of a step's decay; level at which modes come to rest
-LEAST = 1e-3  # [-] of stoichiometry: emptier means are out of every range
-GUESSED_RESISTANCE = 0.035  # [ohm] of polarisation, for the temperatures within a block only
-BLOCK = 6  # steps in which a temperature is guessed before it is computed
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -157,17 +155,16 @@ def _surrogate_class() -> Any:
             super().__init__()
             self.laws = laws
             self.network = network
-            poles = [SphereModes.first(count) for count in POLES]
-            span = [side.full - side.empty for side in (laws.negative, laws.positive)]
+            rates, shares = pole_rates(), pole_shares(laws)
             for name, values in (
-                ("negative_table", _table(laws.negative)),
-                ("positive_table", _table(laws.positive)),
-                ("negative_diffusion", _pieces(laws.negative.diffusion)),
-                ("positive_diffusion", _pieces(laws.positive.diffusion)),
-                ("negative_rates", poles[0].rates),
-                ("positive_rates", poles[1].rates),
-                ("negative_shares", -poles[0].shares * span[0] / (3.0 * SECONDS_PER_HOUR)),
-                ("positive_shares", -poles[1].shares * span[1] / (3.0 * SECONDS_PER_HOUR)),
+                ("negative_table", electrode_pieces(laws.negative)),
+                ("positive_table", electrode_pieces(laws.positive)),
+                ("negative_diffusion", straight_pieces(laws.negative.diffusion)),
+                ("positive_diffusion", straight_pieces(laws.positive.diffusion)),
+                ("negative_rates", rates[0]),
+                ("positive_rates", rates[1]),
+                ("negative_shares", shares[0]),
+                ("positive_shares", shares[1]),
                 ("centre", territory.get("centre", np.zeros(N_INPUTS))),
                 ("spread", territory.get("spread", np.ones(N_INPUTS))),
                 ("low", territory.get("low", np.full(N_INPUTS, -np.inf))),
@@ -349,8 +346,8 @@ def _surrogate_class() -> Any:
             )
             shaped = {name: values.reshape(shape) for name, values in found.items()}
             temperature = _warm(state.temperature, shaped["heat"], decay, gain, cell.ambient)
-            known = ~((inputs < self.low[:, None]) | (inputs > self.high[:, None])).any(0)
-            trusted = torch.cummin(known.reshape(shape).to(torch.int8), 0).values.bool() & state.trusted
+            inside = (inputs >= self.low[:, None]) & (inputs <= self.high[:, None])  # false for what is no number
+            trusted = torch.cummin(inside.all(0).reshape(shape).to(torch.int8), 0).values.bool() & state.trusted
             outputs = SurrogateOutputs(**shaped, temperature=temperature, soc=exact, trusted=trusted)
             return outputs, SurrogateState(
                 soc=exact[-1], modes=course[:, -1], temperature=temperature[-1], trusted=trusted[-1]
@@ -401,14 +398,3 @@ def _asinh(value: Any) -> Any:
     import torch
 
     return torch.log(value + torch.sqrt(value * value + 1.0))
-
-
-def _pieces(values: Array) -> Array:
-    """Return a table's pieces: value at the lower knot and rise to the next, shape (n_points - 1, 2)."""
-    return np.stack([values[:-1], np.diff(values)], axis=1)
-
-
-def _table(electrode: ElectrodeLaws) -> Array:
-    """Return potential, entropic change and logarithm of the exchange current; then their rises."""
-    columns = (electrode.potential, electrode.entropic, np.log(electrode.exchange))
-    return np.concatenate([np.stack([c[:-1] for c in columns], 1), np.stack([np.diff(c) for c in columns], 1)], axis=1)

@@ -11,7 +11,7 @@ import numpy as np
 
 from celltwin.core import Array
 
-from .surrogate_module import GATES, N_INPUTS, N_OUTPUTS, NEGATIVE_CORRECTIONS
+from .surrogate_numbers import GATES, N_INPUTS, N_OUTPUTS, NEGATIVE_CORRECTIONS
 
 if TYPE_CHECKING:
     import torch

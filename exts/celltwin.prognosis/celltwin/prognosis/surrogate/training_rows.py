@@ -13,7 +13,8 @@ from celltwin.core import GAS_CONSTANT, SECONDS_PER_HOUR, Array
 from .campaign import CampaignSet
 from .cell_laws import CellLaws
 from .profiles import PERIOD
-from .surrogate_module import POLES, build_surrogate, cell_tensors
+from .surrogate_module import build_surrogate, cell_tensors
+from .surrogate_numbers import POLES
 
 if TYPE_CHECKING:
     import torch

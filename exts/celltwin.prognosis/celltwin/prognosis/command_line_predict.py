@@ -57,12 +57,18 @@ def predict(
 
 def _show(console: Console, forecasts: tuple[CellForecast, ...]) -> None:
     import numpy as np
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(title="At the newest cycle of each cell; over all cycles: error, share in the 90 % interval, doubted")
-    headings = ("Cell", "Used like", "Cycle", "SOH [%]", "Remaining cycles", "MAPE of SOH [%]", "Inside", "Doubted")
-    for number, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if number < 2 else "right", no_wrap=number in (0, 3, 4))
+    table = Table(
+        title="At the newest cycle of each cell; over all cycles: error, share in the 90 % interval, doubted",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    for heading in ("Cell", "Used like"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("Cycle", "SOH [%]", "Cycles left", "MAPE [%]", "Inside", "Doubted"):
+        table.add_column(heading, justify="right", no_wrap=True)  # numbers stay whole where names must fold
     for one in forecasts:
         error = 100.0 * np.abs(one.soh - one.measured_soh) / one.measured_soh
         doubted = np.logical_or.reduce(list(one.soh_doubts.values()))

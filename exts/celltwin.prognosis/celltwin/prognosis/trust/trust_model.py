@@ -33,6 +33,7 @@ __all__ = [
     "duty_factors",
     "find_reasons",
     "find_signals",
+    "mixture_rows",
     "scaled_rows",
 ]
 
@@ -135,8 +136,8 @@ class Surroundings:
 
     def evidence(self, windows: PastWindows, soh: Array, spread: Array) -> Evidence:
         """Return the evidence of windows, given prediction and spread of each, both of shape (n,)."""
-        newest, average = scaled_rows(windows, self.scaling)
-        energy = 0.5 * (dagmm_energy(self.network, newest) + dagmm_energy(self.network, average))
+        average, beginning = scaled_rows(windows, self.scaling)
+        energy = dagmm_energy(self.network, mixture_rows(average, beginning, windows.cycle, soh))
         distance = self.territory.distance(average)
         signals = np.stack(
             [
@@ -292,13 +293,24 @@ def find_signals(windows: PastWindows) -> tuple[Array, Array]:
 
 
 def scaled_rows(windows: PastWindows, scaling: InputScaling) -> tuple[Array, Array]:
-    """Return the newest cycle and the average of those seen, scaled, each of shape (n, n_inputs)."""
+    """Return the average of the cycles seen and the cell's beginning, scaled, each of shape (n, n_inputs).
+
+    Where nothing is known of the beginning it is the average: as if nothing had changed.
+    """
     values = scaling.apply(windows.features)
     np.clip(values, -LARGEST_ROW, LARGEST_ROW, out=values)
     if windows.seen.all():
-        return values[:, -1], values.mean(axis=1)
-    weights = windows.seen[:, :, np.newaxis].astype(values.dtype)
-    return values[:, -1], (values * weights).sum(axis=1) / weights.sum(axis=1)
+        average = values.mean(axis=1)
+    else:
+        weights = windows.seen[:, :, np.newaxis].astype(values.dtype)
+        average = (values * weights).sum(axis=1) / weights.sum(axis=1)
+    beginning = np.clip(scaling.apply(windows.beginning), -LARGEST_ROW, LARGEST_ROW)
+    return average, np.where(np.isfinite(windows.beginning), beginning, average)
+
+
+def mixture_rows(average: Array, beginning: Array, cycle: Array, soh: Array) -> Array:
+    """Return what the mixture looks at: scaled average and beginning, age [cycles] and health [-], (n, n_inputs)."""
+    return np.column_stack([average, beginning, cycle, soh])
 
 
 def _rises(soh: Array, half: Array, windows: PastWindows) -> NDArray[np.bool_]:

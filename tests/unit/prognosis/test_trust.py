@@ -27,7 +27,7 @@ from celltwin.prognosis.trust import (
 from celltwin.prognosis.trust.cell_bags import choose_windows
 from celltwin.prognosis.trust.error_scale import cell_weights, fit_error_scale
 from celltwin.prognosis.trust.trust_export import trust_inputs
-from celltwin.prognosis.trust.trust_model import duty_factors, find_reasons
+from celltwin.prognosis.trust.trust_model import duty_factors, find_reasons, scaled_rows
 from celltwin.prognosis.trust.trust_training import fit_duty_factors
 
 # physicsnemo and the libraries it loads warn of each other while they are imported.
@@ -184,6 +184,12 @@ def test_an_input_that_never_changes_does_not_break_the_covariances():
     network = train_dagmm(flat, replace(SETTINGS, epochs=12), n_measured=8, seed=(1,))
 
     assert np.isfinite(dagmm_energy(network, flat)).all()
+
+
+def test_a_row_that_is_left_over_after_the_last_full_batch_stops_no_training():
+    network = train_dagmm(rows(129), replace(SETTINGS, epochs=4, warm_up=1), n_measured=8, seed=(1,))
+
+    assert np.isfinite(dagmm_energy(network, rows(129))).all()
 
 
 def test_the_same_seed_gives_the_same_mixture_and_another_seed_another():
@@ -345,6 +351,20 @@ def test_another_chemistry_is_flagged_and_its_intervals_are_wide(trained):
 
     assert found.flagged.all()
     assert np.median(found.score) > 3.0 * np.median(assess(trained, trained.unseen).score)
+
+
+def test_averages_are_the_same_by_the_short_way_and_with_a_window_that_must_be_clipped(trained):
+    scaling = trained.model.surroundings.scaling
+    far = np.array(trained.unseen.features)
+    far[0] = scaling.mean + 40.0 * scaling.spread
+
+    short, beginning = scaled_rows(trained.unseen, scaling)
+    clipped, _ = scaled_rows(replace(trained.unseen, features=far), scaling)
+
+    np.testing.assert_allclose(clipped[0], 30.0)
+    np.testing.assert_allclose(clipped[1:], short[1:], atol=1e-9)
+    np.testing.assert_allclose(short[2], scaling.apply(trained.unseen.features[2, -3:].mean(axis=0)), atol=1e-9)
+    np.testing.assert_allclose(beginning, scaling.apply(trained.unseen.beginning))
 
 
 def test_a_cell_whose_beginning_is_not_known_gets_a_number_as_if_nothing_had_changed(trained):

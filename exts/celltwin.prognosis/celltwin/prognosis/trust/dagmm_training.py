@@ -231,7 +231,7 @@ def _train_epoch(
     scaled = network.scale(x)
     order = torch.randperm(len(x))
     total_lost = total_energy = 0.0
-    for start in range(0, len(order), settings.batch):
+    for start in range(0, len(order) - 1, settings.batch):  # one row left over has no spread to normalise by
         chosen = order[start : start + settings.batch]
         batch = scaled[chosen]
         noisy = batch + noise * torch.rand(len(batch), 1) * torch.randn_like(batch)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["build_dagmm", "whiten"]
 
-SMALLEST = 1e-6  # added to squares and sums, so that their logarithms and quotients have a value
+SMALLEST = 1e-6  # of the rows of a component, so that one without rows has a mean
 SMALLEST_LOSS = 1e-2  # added to the square of what is lost of the measured inputs [spreads^2]
 DESCRIBED = 3  # numbers in z
 
@@ -66,7 +66,7 @@ def build_dagmm(
     dropout : float
         Share of the estimation network's neurons that are silent in a training step.
     covariance_floor : float
-        Added to the variances of the normalised code and errors.
+        Added to the variances of the normalised z.
     """
     network: torch.nn.Module = _dagmm_class()(
         n_inputs=n_inputs,

@@ -53,7 +53,7 @@ class DagmmSettings:
     balance_weight : float
         Weight of how far the mean membership is from even, in nats, which keeps components from dying.
     covariance_floor : float
-        Added to the variances of the normalised code and errors.
+        Added to the variances of the normalised z.
     """
 
     code: int = 8

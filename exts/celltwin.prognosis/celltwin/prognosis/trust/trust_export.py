@@ -93,7 +93,7 @@ def trust_module(model: TrustModel) -> torch.nn.Module:
 
 
 def trust_inputs(windows: PastWindows, scaling: InputScaling, soh: Array, spread: Array) -> dict[str, Array]:
-    """Return what the exported module takes, by name: scaled rows, age, prediction and so on."""
+    """Return what the exported module takes, by name: scaled rows, age, prediction, spread, shares."""
     average, beginning = scaled_rows(windows, scaling)
     unseen, missing = find_signals(windows)
     values = (average, beginning, windows.cycle, soh, spread, unseen, missing)

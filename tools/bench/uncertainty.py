@@ -24,6 +24,7 @@ from tools.bench.uncertainty_figures import (
     area,
     bootstrap_gap,
     cross_intervals,
+    perfect_gaps,
     rank_correlation,
     score_noise,
     score_noise_crossed,
@@ -34,6 +35,7 @@ from tools.bench.uncertainty_runs import Part, Plan, other_chemistry, run_cross_
 __all__ = ["main", "run"]
 
 KEPT = REPOSITORY / "out" / "uncertainty"
+GAP = 0.045  # of coverage, asked
 # Signals that the error's scale may be made of; compared on training cells.
 TRIED = (
     (),
@@ -93,6 +95,7 @@ def run(
     everyone = [cross_intervals(run_cross_validation(plan, seed), settings) for seed in cross_seeds]
     if everyone:
         _add_intervals(figures, "all cells in folds", everyone, target=True)
+    _add_perfect(figures, everyone or crossed, split_intervals(*honest[0], settings))
     _add_noise(figures, honest, settings)
     _add_training(figures, honest)
     if (data / "mit_cycles").is_dir():
@@ -112,7 +115,7 @@ def run(
 def _add_intervals(figures: Figures, name: str, seeds: list[Intervals], *, target: bool = False) -> None:
     gap, low, high = bootstrap_gap(seeds)
     width = float(np.mean([one.width() for one in seeds]))
-    figures.add(f"{name}: gap of coverage, mean of batches", gap, "1", 0.045 if target else None)
+    figures.add(f"{name}: gap of coverage, mean of batches", gap, "1", GAP if target else None)
     figures.add(f"{name}: gap, 90 % of draws of cells, low", low, "1")
     figures.add(f"{name}: gap, 90 % of draws of cells, high", high, "1")
     figures.add(f"{name}: width of the 90 % interval", width, "SOH points", 3.2 if target else None)
@@ -122,6 +125,15 @@ def _add_intervals(figures: Figures, name: str, seeds: list[Intervals], *, targe
     figures.add(f"{name}: coverage, mean", float(coverage.mean()), "share")
     figures.add(f"{name}: mean absolute error", float(np.mean([one.mean_error() for one in seeds])), "SOH points")
     figures.add(f"{name}: flagged", float(np.mean([one.flagged.mean() for one in seeds])), "share")
+
+
+def _add_perfect(figures: Figures, held_out: list[Intervals], test: Intervals) -> None:
+    gaps = perfect_gaps(held_out, test)
+    what = "gap to expect of a perfect method on as many test cells"
+    figures.add(f"{what}, by redrawing cells", float(gaps.mean()), "1")
+    for share, end in ((0.05, "low"), (0.95, "high")):
+        figures.add(f"{what}, 90 % of draws, {end}", float(np.quantile(gaps, share)), "1")
+    figures.add(f"{what}: draws that keep below {GAP:g}", float(np.mean(gaps <= GAP)), "share")
 
 
 def _add_noise(figures: Figures, honest: Sequence[tuple[Part, Part]], settings: TrustSettings) -> None:

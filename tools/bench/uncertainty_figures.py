@@ -16,6 +16,7 @@ __all__ = [
     "area",
     "bootstrap_gap",
     "cross_intervals",
+    "perfect_gaps",
     "rank_correlation",
     "score_noise",
     "split_intervals",
@@ -120,6 +121,41 @@ def bootstrap_gap(seeds: list[Intervals], *, seed: int = 0) -> tuple[float, floa
         gaps.append(gap.mean() / first.batches.size)
     low, high = np.percentile(gaps[1:], (5.0, 95.0))
     return float(gaps[0]), float(low), float(high)
+
+
+def perfect_gaps(held_out: list[Intervals], test: Intervals, *, seed: int = 0) -> Array:
+    """Return the gaps of coverage that a perfectly calibrated method would show on as few cells as the test has.
+
+    The intervals of each batch are stretched until exactly 90 % of its cycles lie inside; then as many cells of each
+    batch as the test has are drawn, again and again. Errors that go together within a cell stay together.
+
+    Parameters
+    ----------
+    held_out : list of Intervals
+        Of cells that were held out, one for each seed.
+    test : Intervals
+        Of the test cells; only their number in each batch is used.
+    seed : int
+        Seed of the draws.
+
+    Returns
+    -------
+    ndarray of shape (n_draws,)
+        Mean absolute gap over batches, one of each draw, evenly from all seeds.
+    """
+    random = np.random.default_rng(seed)
+    gaps = np.zeros(RESAMPLES)
+    for name in test.batches:
+        wanted = np.unique(test.cell[test.protocol == name]).size
+        for draws, one in zip(np.array_split(np.arange(RESAMPLES), len(held_out)), held_out, strict=True):
+            rows = one.protocol == name
+            ratio = one.error[rows] / one.half[rows]
+            index = np.unique(one.cell[rows], return_inverse=True)[1]
+            count = np.bincount(index)
+            inside = np.bincount(index, weights=ratio <= np.quantile(ratio, LEVEL))
+            drawn = random.random((draws.size, count.size)).argsort(axis=1)[:, :wanted]
+            gaps[draws] += np.abs(inside[drawn].sum(axis=1) / count[drawn].sum(axis=1) - LEVEL) / test.batches.size
+    return gaps
 
 
 def score_noise(training: Part, test: Part, settings: TrustSettings) -> dict[str, Array]:

@@ -17,6 +17,7 @@ from celltwin.prognosis.sequence.kinds import BlendKind, KernelKind, NetworkKind
 from celltwin.prognosis.splits import deal_cells
 from celltwin.prognosis.trust import (
     HeldOut,
+    SohWithSpread,
     TrustSettings,
     fit_bagged_model,
     hold_out,
@@ -31,6 +32,10 @@ FOLDS = 5
 BAGS, BAG_POINTS = 6, 700
 LEARNT_EVERY = 3  # cycles: neighbours are alike
 FOREIGN_CELLS, FOREIGN_EVERY = 12, 20
+FORMAT = 2  # of what is kept: another one where the mixture looks at other inputs
+# Settings that a fit depends on; the rest is calibration.
+PERTURBED = ("noise_levels", "hidden_share", "perturbed_every")
+LEARNT = ("dagmm", "every")
 Progress = Callable[[str], None]
 
 
@@ -90,14 +95,9 @@ class Plan:
 class _Said:
     """A predictor that repeats, call by call, what another has said."""
 
-    def __init__(self, held: HeldOut, sizes: list[int]) -> None:
-        self._answers = list(
-            zip(
-                np.split(held.soh, np.cumsum(sizes)[:-1]),
-                np.split(held.spread, np.cumsum(sizes)[:-1]),
-                strict=True,
-            )
-        )
+    def __init__(self, soh: Array, spread: Array, sizes: list[int]) -> None:
+        ends = np.cumsum(sizes)[:-1]
+        self._answers = list(zip(np.split(soh, ends), np.split(spread, ends), strict=True))
 
     def predict(self, windows: PastWindows) -> tuple[Array, Array]:  # noqa: ARG002  it only repeats
         """Return the next answer."""
@@ -146,21 +146,12 @@ def _fit(
     label: str,
     foreign: tuple[object, ...] = (),
 ) -> Part:
-    settings = {name: value for name, value in plan.settings.as_dict().items() if name in MATTERS}
-    content = [
-        plan.cycles.digest,
-        plan.kind.describe(),
-        settings,
-        BAGS,
-        BAG_POINTS,
-        training,
-        scored,
-        seed,
-        fold,
-        label,
-    ]
-    name = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-    file = plan.out / f"{name}.npz"
+    known = plan.settings.as_dict()
+    perturbed = {name: known[name] for name in PERTURBED}
+    predicted = [plan.cycles.digest, plan.kind.describe(), perturbed, BAGS, BAG_POINTS, training, scored, seed, fold]
+    learnt = {name: known[name] for name in LEARNT}
+    name = _digest([FORMAT, *predicted, learnt, label])
+    file, answers = plan.out / f"{name}.npz", plan.out / f"predicted_{_digest([*predicted, label])}.npz"
     if file.is_file():
         with np.load(file) as kept:
             arrays = {key: kept[key] for key in kept.files}
@@ -170,22 +161,29 @@ def _fit(
     held_out = window_cycles(foreign or plan.cycles.select(scored), window=plan.kind.window)  # type: ignore[arg-type]
     if foreign:
         held_out = choose_windows(held_out, np.arange(0, held_out.soh.size, FOREIGN_EVERY))
-    thinned = choose_windows(windows, np.arange(0, windows.soh.size, LEARNT_EVERY))
-    predictor = fit_bagged_model(thinned, plan.kind, seed=seed, bag=_smaller(plan.kind), bags=BAGS)
+    few = len(range(0, held_out.soh.size, plan.settings.perturbed_every))
+    sizes = [held_out.soh.size, *[few] * (len(plan.settings.noise_levels) + 1)]
+    plan.out.mkdir(parents=True, exist_ok=True)
+    predictor: SohWithSpread
+    if answers.is_file():  # another mixture needs no other predictor
+        with np.load(answers) as said:
+            predictor = _Said(said["soh"], said["spread"], sizes)
+    else:
+        thinned = choose_windows(windows, np.arange(0, windows.soh.size, LEARNT_EVERY))
+        predictor = fit_bagged_model(thinned, plan.kind, seed=seed, bag=_smaller(plan.kind), bags=BAGS)
     trained = learn_surroundings(windows, plan.settings, seed=(seed, fold), checkpoints=plan.out / name)
     untrained = learn_surroundings(windows, plan.settings, seed=(seed, fold), train=untrained_dagmm)
     held = hold_out(held_out, predictor, trained, plan.settings, fold=fold, seed=seed)
-    few = len(range(0, held_out.soh.size, plan.settings.perturbed_every))
-    sizes = [held_out.soh.size, *[few] * (len(plan.settings.noise_levels) + 1)]
-    again = hold_out(held_out, _Said(held, sizes), untrained, plan.settings, fold=fold, seed=seed)
+    np.savez_compressed(answers, soh=held.soh, spread=held.spread)
+    again = hold_out(held_out, _Said(held.soh, held.spread, sizes), untrained, plan.settings, fold=fold, seed=seed)
     sampled = np.isfinite(held.level)
     sampled[: held_out.soh.size] = np.arange(held_out.soh.size) % plan.settings.perturbed_every == 0
-    plan.out.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(file, untrained=again.energy, sampled=sampled, **vars(held))
     return Part(held=held, untrained=again.energy, sampled=sampled)
 
 
-MATTERS = ("dagmm", "noise_levels", "hidden_share", "every", "perturbed_every")  # for a fit; the rest is calibration
+def _digest(content: list[object]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _smaller(kind: SohModelKind) -> SohModelKind:

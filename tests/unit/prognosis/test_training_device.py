@@ -69,7 +69,7 @@ def train_life():
 
 def train_mixture():
     settings = DagmmSettings(code=2, width=8, components=2, epochs=3, warm_up=1, batch=32)
-    train_dagmm(RANDOM.normal(size=(64, 5)), settings, seed=(1,))
+    train_dagmm(RANDOM.normal(size=(128, 8)), settings, n_measured=4, seed=(1,))
 
 
 def train_risk():

@@ -1,6 +1,7 @@
 """Trust in predictions: the mixture trains, intervals hold, doubt widens them, the exported module is what was made."""
 
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -26,7 +27,7 @@ from celltwin.prognosis.trust import (
 from celltwin.prognosis.trust.cell_bags import choose_windows
 from celltwin.prognosis.trust.error_scale import cell_weights, fit_error_scale
 from celltwin.prognosis.trust.trust_export import trust_inputs
-from celltwin.prognosis.trust.trust_model import duty_factors, find_reasons
+from celltwin.prognosis.trust.trust_model import duty_factors, find_reasons, scaled_rows
 from celltwin.prognosis.trust.trust_training import fit_duty_factors
 
 # physicsnemo and the libraries it loads warn of each other while they are imported.
@@ -59,6 +60,11 @@ def make_cells(count=10, cycles=40, seed=0):
     return tuple(made)
 
 
+def aged(windows):
+    """Windows whose cells are five times as old, so that training holds ages at which health must no longer rise."""
+    return replace(windows, cycle=5.0 * windows.cycle)
+
+
 class NearestLabel:
     """A fitted model that knows health from the first hidden direction, found by least squares."""
 
@@ -86,17 +92,17 @@ def trained():
     settings = TrustSettings(dagmm=SETTINGS, every=1, perturbed_every=4)
     parts = []
     for fold in range(3):
-        seen = window_cycles(tuple(cell for number, cell in enumerate(cells) if number % 3 != fold))
-        rest = window_cycles(tuple(cell for number, cell in enumerate(cells) if number % 3 == fold))
+        seen = aged(window_cycles(tuple(cell for number, cell in enumerate(cells) if number % 3 != fold)))
+        rest = aged(window_cycles(tuple(cell for number, cell in enumerate(cells) if number % 3 == fold)))
         predictor = fit_bagged_model(seen, LeastSquares(), seed=1, bags=3)
         surroundings = learn_surroundings(seen, settings, seed=(1, fold))
         parts.append(hold_out(rest, predictor, surroundings, settings, fold=fold, seed=1))
     held = type(parts[0]).join(parts)
-    everyone = window_cycles(cells)
+    everyone = aged(window_cycles(cells))
     surroundings = learn_surroundings(everyone, settings, seed=(1, 9))
     model = TrustModel(surroundings=surroundings, calibration=calibrate_trust(held, settings))
     predictor = fit_bagged_model(everyone, LeastSquares(), seed=1, bags=3)
-    unseen = window_cycles(make_cells(6, seed=5))
+    unseen = aged(window_cycles(make_cells(6, seed=5)))
     return SimpleNamespace(held=held, settings=settings, model=model, predictor=predictor, unseen=unseen)
 
 
@@ -104,13 +110,19 @@ def assess(trained, windows):
     return trained.model.assess(windows, *trained.predictor.predict(windows))
 
 
-def rows(count=400, seed=0, noise=0.02):
-    """Rows near a bent surface of two dimensions, each input of about unit spread."""
+def rows(count=400, seed=0, noise=0.02, wrong=0.0):
+    """What a mixture looks at: eight measured inputs and a beginning, which age and health move, age and health told.
+
+    ``noise`` is on the measured inputs, ``wrong`` [spreads] on the health that is told.
+    """
     random = np.random.default_rng(seed)
-    place = random.uniform(-1.0, 1.0, (count, 2))
-    bent = np.c_[place, np.sin(3.0 * place), place[:, :1] * place[:, 1:], place**2]
-    mixed = bent @ np.random.default_rng(7).normal(size=(bent.shape[1], 10))
-    return mixed / 1.5 + noise * random.normal(size=mixed.shape)
+    age, kind = random.uniform(0.0, 300.0, count), random.uniform(-1.0, 1.0, count)
+    health = 1.0 - 6e-4 * age + 0.02 * kind
+    ageing = (0.9 - health) / 0.05
+    bent = np.c_[ageing, kind, np.sin(ageing), ageing * kind]
+    measured = bent @ np.random.default_rng(7).normal(size=(bent.shape[1], 8)) / 2.0
+    told = health + wrong * health.std() * random.normal(size=count)
+    return np.c_[measured + noise * random.normal(size=measured.shape), kind, age, told]
 
 
 def area(inside, outside):
@@ -122,18 +134,15 @@ def mixtures():
     """A trained and an untrained mixture of the same rows, and what training reported."""
     reports = []
     settings = replace(SETTINGS, epochs=100, warm_up=40)
-    network = train_dagmm(rows(), settings, seed=(3,), on_epoch=lambda *values: reports.append(values))
-    return SimpleNamespace(
-        trained=network, untrained=untrained_dagmm(rows(), settings, seed=(3,)), reports=reports, settings=settings
-    )
+    network = train_dagmm(rows(), settings, n_measured=8, seed=(3,), on_epoch=lambda *values: reports.append(values))
+    untrained = untrained_dagmm(rows(), settings, n_measured=8, seed=(3,))
+    return SimpleNamespace(trained=network, untrained=untrained, reports=reports, settings=settings)
 
 
-def test_a_trained_mixture_tells_noise_from_none_where_the_untrained_one_cannot(mixtures):
-    held = rows(seed=1)
-    noisy = held + 0.3 * np.random.default_rng(2).normal(size=held.shape)
-
+@pytest.mark.parametrize("worse", [{"noise": 1.0}, {"wrong": 1.0}], ids=["noise", "a health that is not true"])
+def test_a_trained_mixture_tells_what_is_wrong_where_the_untrained_one_cannot(mixtures, worse):
     found = {
-        name: area(dagmm_energy(network, held), dagmm_energy(network, noisy))
+        name: area(dagmm_energy(network, rows(seed=1)), dagmm_energy(network, rows(seed=1, **worse)))
         for name, network in (("trained", mixtures.trained), ("untrained", mixtures.untrained))
     }
 
@@ -156,7 +165,7 @@ def test_energy_is_that_of_the_mixture_by_a_library(mixtures):
     from scipy.stats import multivariate_normal
 
     with torch.no_grad():
-        _, z = mixtures.trained.compress(torch.as_tensor(rows(20, seed=4), dtype=torch.float32))
+        z = mixtures.trained.describe(mixtures.trained.scale(torch.as_tensor(rows(20, seed=4), dtype=torch.float32)))
         found = dagmm_energy(mixtures.trained, rows(20, seed=4))
     weights, means = mixtures.trained.log_weight.numpy(), mixtures.trained.mean.numpy()
     covariances = [np.linalg.inv(factor.T @ factor) for factor in mixtures.trained.whitening.numpy()]
@@ -172,14 +181,22 @@ def test_energy_is_that_of_the_mixture_by_a_library(mixtures):
 def test_an_input_that_never_changes_does_not_break_the_covariances():
     flat = np.zeros((200, 10))
 
-    network = train_dagmm(flat, replace(SETTINGS, epochs=12), seed=(1,))
+    network = train_dagmm(flat, replace(SETTINGS, epochs=12), n_measured=8, seed=(1,))
 
     assert np.isfinite(dagmm_energy(network, flat)).all()
 
 
+def test_a_row_that_is_left_over_after_the_last_full_batch_stops_no_training():
+    network = train_dagmm(rows(129), replace(SETTINGS, epochs=4, warm_up=1), n_measured=8, seed=(1,))
+
+    assert np.isfinite(dagmm_energy(network, rows(129))).all()
+
+
 def test_the_same_seed_gives_the_same_mixture_and_another_seed_another():
     settings = replace(SETTINGS, epochs=8, warm_up=3)
-    first, again, other = (dagmm_energy(train_dagmm(rows(), settings, seed=(n,)), rows(seed=1)) for n in (1, 1, 2))
+    first, again, other = (
+        dagmm_energy(train_dagmm(rows(), settings, n_measured=8, seed=(n,)), rows(seed=1)) for n in (1, 1, 2)
+    )
 
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 1e-3
@@ -192,15 +209,14 @@ def test_a_training_that_was_interrupted_ends_as_if_it_had_not_been(tmp_path):
         if epoch == 11:
             raise KeyboardInterrupt
 
+    train = partial(train_dagmm, rows(), settings, n_measured=8, seed=(1,))
     with pytest.raises(KeyboardInterrupt):
-        train_dagmm(rows(), settings, seed=(1,), checkpoints=tmp_path / "kept", on_epoch=stop)
+        train(checkpoints=tmp_path / "kept", on_epoch=stop)
     epochs = []
-    resumed = train_dagmm(
-        rows(), settings, seed=(1,), checkpoints=tmp_path / "kept", on_epoch=lambda epoch, *_: epochs.append(epoch)
-    )
+    resumed = train(checkpoints=tmp_path / "kept", on_epoch=lambda epoch, *_: epochs.append(epoch))
 
     assert epochs == [11, 12]
-    straight = train_dagmm(rows(), settings, seed=(1,))
+    straight = train()
     np.testing.assert_array_equal(dagmm_energy(resumed, rows(seed=1)), dagmm_energy(straight, rows(seed=1)))
 
 
@@ -218,7 +234,7 @@ def test_a_saved_mixture_is_built_again_by_physicsnemo(mixtures, tmp_path):
 )
 def test_a_mixture_refuses_what_it_cannot_learn_from(bad, message):
     with pytest.raises(CelltwinError, match=message):
-        train_dagmm(bad, SETTINGS, seed=(1,))
+        train_dagmm(bad, SETTINGS, n_measured=8, seed=(1,))
 
 
 def test_the_scale_of_errors_is_found_and_doubt_never_lowers_it():
@@ -320,11 +336,12 @@ def test_health_that_rises_by_more_than_the_interval_is_flagged(trained):
     cell = make_cells(1, seed=6)[0]
     rising = window_cycles((replace(cell, features=cell.features[::-1].copy(), soh=cell.soh[::-1].copy()),))
 
-    found = assess(trained, replace(rising, cycle=rising.cycle + 60.0))
+    narrow = replace(trained.model.calibration, wide_quantile=0.02 * trained.model.calibration.wide_quantile)
+    sure = SimpleNamespace(model=replace(trained.model, calibration=narrow), predictor=trained.predictor)
 
-    assert found.reasons["health rises"][-10:].all()
+    assert assess(sure, aged(rising)).reasons["health rises"][-10:].all()
     assert not assess(trained, rising).reasons["health rises"].any()  # fresh cells may rise
-    assert not assess(trained, window_cycles((cell,))).reasons["health rises"].any()
+    assert not assess(trained, aged(window_cycles((cell,)))).reasons["health rises"].any()
 
 
 def test_another_chemistry_is_flagged_and_its_intervals_are_wide(trained):
@@ -334,6 +351,38 @@ def test_another_chemistry_is_flagged_and_its_intervals_are_wide(trained):
 
     assert found.flagged.all()
     assert np.median(found.score) > 3.0 * np.median(assess(trained, trained.unseen).score)
+
+
+def test_averages_are_the_same_by_the_short_way_and_with_a_window_that_must_be_clipped(trained):
+    scaling = trained.model.surroundings.scaling
+    far = np.array(trained.unseen.features)
+    far[0] = scaling.mean + 40.0 * scaling.spread
+
+    short, beginning = scaled_rows(trained.unseen, scaling)
+    clipped, _ = scaled_rows(replace(trained.unseen, features=far), scaling)
+
+    np.testing.assert_allclose(clipped[0], 30.0)
+    np.testing.assert_allclose(clipped[1:], short[1:], atol=1e-9)
+    np.testing.assert_allclose(short[2], scaling.apply(trained.unseen.features[2, -3:].mean(axis=0)), atol=1e-9)
+    np.testing.assert_allclose(beginning, scaling.apply(trained.unseen.beginning))
+
+
+def test_a_cell_whose_beginning_is_not_known_gets_a_number_as_if_nothing_had_changed(trained):
+    unknown = replace(trained.unseen, beginning=np.full_like(trained.unseen.beginning, np.nan))
+    average = np.nanmean(np.where(unknown.seen[:, :, np.newaxis], unknown.features, np.nan), axis=1)
+
+    found = assess(trained, unknown)
+    unchanged = assess(trained, replace(unknown, beginning=average))
+
+    np.testing.assert_allclose(found.energy, unchanged.energy, rtol=1e-4)
+    assert np.isfinite(found.low).all()
+
+
+def test_a_health_that_the_past_of_a_cell_contradicts_raises_the_energy(trained):
+    soh, spread = trained.predictor.predict(trained.unseen)
+    wrong = trained.model.assess(trained.unseen, soh - 0.1, spread)
+
+    assert np.median(wrong.energy) > np.quantile(assess(trained, trained.unseen).energy, 0.9)
 
 
 def test_windows_of_other_features_are_refused(trained):

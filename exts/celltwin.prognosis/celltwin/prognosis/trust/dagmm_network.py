@@ -1,20 +1,24 @@
-r"""Deep autoencoding Gaussian mixture: how unlike the training data an input is, as an energy.
+r"""Deep autoencoding Gaussian mixture: how unlike the training data a cell and what is said of it are, as an energy.
 
-An encoder compresses the input to a few numbers, a decoder rebuilds it, and what was lost joins the code:
+An encoder compresses what is measured of a cell, what is known of it (its beginning and its age) and the health
+that a model has told, to a few numbers; a decoder rebuilds all of it. What was lost, and the age, are described by
 
-.. math:: z = [\,\mathrm{encode}(x),\ \ln\lVert x - x'\rVert,\ \cos(x, x')\,]
+.. math:: z = [\,\ln\lVert m - m'\rVert,\ h - h',\ a\,]
 
-An estimation network says to which of some normal distributions :math:`z` belongs; weights, means and covariances of
+with the measured inputs :math:`m`, the health :math:`h` and the age :math:`a`, a prime where they are rebuilt. An
+estimation network says to which of some normal distributions :math:`z` belongs; weights, means and covariances of
 the mixture follow from its answers, and the energy is the negative logarithm of the mixture's density,
 
 .. math:: E(z) = -\ln \sum_k \phi_k\, \mathcal{N}(z;\ \mu_k,\ \Sigma_k + \epsilon I).
 
-The publication takes the relative distance instead of the logarithm of the distance; that saturates where an input
-is so far away that nothing of it is rebuilt.
+The publication has the code, the relative distance and the cosine in :math:`z`. The relative distance saturates where
+nothing is rebuilt; where a cell lies in the code and the cosine say little of how wrong its prediction is. In
+training the energy of true health is low, so that a told health that does not go with beginning and age is unlikely.
 
 Three things make it train where the plain recipe fails. :math:`z` is normalised without free parameters before the
-mixture, so that the energy cannot fall by shrinking the code; the covariances are those of at least :math:`\epsilon`
-in every direction and are factorised in double precision; and the mean membership is held away from few components.
+mixture, so that the energy cannot fall by shrinking what is lost; the covariances are those of at least
+:math:`\epsilon` in every direction and are factorised in double precision; and the mean membership is held away from
+few components.
 
 References
 ----------
@@ -32,27 +36,41 @@ if TYPE_CHECKING:
 
 __all__ = ["build_dagmm", "whiten"]
 
-SMALLEST = 1e-6  # added to norms, so that a quotient of two has a value where an input is all zeros
+SMALLEST = 1e-6  # of the rows of a component, so that one without rows has a mean
+SMALLEST_LOSS = 1e-2  # added to the square of what is lost of the measured inputs [spreads^2]
+DESCRIBED = 3  # numbers in z
 
 
 def build_dagmm(
-    n_inputs: int, *, code: int, width: int, components: int, dropout: float, covariance_floor: float
+    n_inputs: int,
+    *,
+    n_measured: int,
+    code: int,
+    width: int,
+    components: int,
+    dropout: float,
+    covariance_floor: float,
 ) -> torch.nn.Module:
     """Return an untrained network, a PhysicsNeMo module.
 
-    Its ``forward`` takes scaled inputs of shape (n, n_inputs) and returns their energies (n,) as float64.
+    Its ``forward`` takes inputs of shape (n, n_inputs), as :func:`mixture_rows` gives them, and returns their energies
+    (n,) as float64. :meth:`weigh` must have been called once before.
 
     Parameters
     ----------
-    n_inputs, code, width, components : int
-        Inputs, numbers in the code, neurons of a hidden layer, normal distributions of the mixture.
+    n_inputs, n_measured : int
+        Inputs: first the measured ones, then what is known of the cell, of which the last is its age; at the end
+        the health that was told.
+    code, width, components : int
+        Numbers in the code, neurons of a hidden layer, normal distributions of the mixture.
     dropout : float
         Share of the estimation network's neurons that are silent in a training step.
     covariance_floor : float
-        Added to the variances of the normalised code and errors.
+        Added to the variances of the normalised z.
     """
     network: torch.nn.Module = _dagmm_class()(
         n_inputs=n_inputs,
+        n_measured=n_measured,
         code=code,
         width=width,
         components=components,
@@ -89,34 +107,55 @@ def _dagmm_class() -> Any:
         """Autoencoder, estimation network and mixture."""
 
         def __init__(
-            self, n_inputs: int, code: int, width: int, components: int, dropout: float, covariance_floor: float
+            self,
+            n_inputs: int,
+            n_measured: int,
+            code: int,
+            width: int,
+            components: int,
+            dropout: float,
+            covariance_floor: float,
         ) -> None:
             super().__init__(meta=ModelMetaData())
+            self.n_measured = n_measured
             self.covariance_floor = covariance_floor
             self.encoder = FullyConnected(n_inputs, width, code, num_layers=2, activation_fn="silu")
             self.decoder = FullyConnected(code, width, n_inputs, num_layers=2, activation_fn="silu")
             self.estimation = torch.nn.Sequential(
-                FullyConnected(code + 2, width, width, num_layers=1, activation_fn="tanh"),
+                FullyConnected(DESCRIBED, width, width, num_layers=1, activation_fn="tanh"),
                 torch.nn.Tanh(),
                 torch.nn.Dropout(dropout),
                 torch.nn.Linear(width, components),
             )
-            size = code + 2
-            self.normalise = torch.nn.BatchNorm1d(size, affine=False, momentum=None)
+            self.normalise = torch.nn.BatchNorm1d(DESCRIBED, affine=False, momentum=None)
+            self.register_buffer("centre", torch.zeros(2))
+            self.register_buffer("weight", torch.ones(2))
             double = torch.float64
             self.register_buffer("log_weight", torch.full((components,), -math.log(components), dtype=double))
-            self.register_buffer("mean", torch.zeros(components, size, dtype=double))
-            self.register_buffer("whitening", torch.eye(size, dtype=double).repeat(components, 1, 1))
+            self.register_buffer("mean", torch.zeros(components, DESCRIBED, dtype=double))
+            self.register_buffer("whitening", torch.eye(DESCRIBED, dtype=double).repeat(components, 1, 1))
 
-        def compress(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            """Return the rebuilt input (n, n_inputs) and the normalised code with its errors (n, code + 2)."""
-            code = self.encoder(x)
-            rebuilt = self.decoder(code)
-            norm, rebuilt_norm = x.square().sum(1).add(SMALLEST).sqrt(), rebuilt.square().sum(1).add(SMALLEST).sqrt()
-            lost = (x - rebuilt).square().sum(1).add(SMALLEST).sqrt()
-            cosine = (x * rebuilt).sum(1) / (norm * rebuilt_norm)
-            errors = torch.stack([torch.log(lost), cosine], dim=1)
-            return rebuilt, self.normalise(torch.cat([code, errors], dim=1))
+        def weigh(self, x: torch.Tensor, weights: tuple[float, float]) -> None:
+            """Scale age and health from now on so that in these inputs (n, n_inputs) they have these spreads."""
+            spread = x[:, -2:].std(0)
+            self.centre = x[:, -2:].mean(0)
+            self.weight = torch.tensor(weights) / torch.where(spread > 0.0, spread, 1.0)
+
+        def scale(self, x: torch.Tensor) -> torch.Tensor:
+            """Return inputs (n, n_inputs) whose age and health are scaled."""
+            return torch.cat([x[:, :-2], (x[:, -2:] - self.centre) * self.weight], dim=1)
+
+        def rebuild(self, scaled: torch.Tensor) -> torch.Tensor:
+            """Return what decoder and encoder make of scaled inputs, of the same shape (n, n_inputs)."""
+            rebuilt: torch.Tensor = self.decoder(self.encoder(scaled))
+            return rebuilt
+
+        def describe(self, scaled: torch.Tensor) -> torch.Tensor:
+            """Return what is lost of scaled inputs, and their age, normalised: z of shape (n, 3)."""
+            difference = scaled - self.rebuild(scaled)
+            lost = 0.5 * torch.log(difference[:, : self.n_measured].square().sum(1) + SMALLEST_LOSS)
+            z: torch.Tensor = self.normalise(torch.stack([lost, difference[:, -1], scaled[:, -2]], dim=1))
+            return z
 
         def memberships(self, z: torch.Tensor) -> torch.Tensor:
             """Return to which share each row belongs to each component, (n, components), as float64."""
@@ -136,7 +175,7 @@ def _dagmm_class() -> Any:
 
         def hold_mixture(self, x: torch.Tensor) -> None:
             """Take the mixture of these inputs as that of every later energy."""
-            _, z = self.compress(x)
+            z = self.describe(self.scale(x))
             self.log_weight, self.mean, covariance = self.mixture(z, self.memberships(z))
             self.whitening = whiten(covariance)
 
@@ -153,7 +192,7 @@ def _dagmm_class() -> Any:
             return -torch.logsumexp(log_weight + log_determinant - 0.5 * white.square().sum(2) - constant, dim=1)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            _, z = self.compress(x)
+            z = self.describe(self.scale(x))
             return self.energy(z, self.log_weight, self.mean, self.whitening)
 
     return Dagmm

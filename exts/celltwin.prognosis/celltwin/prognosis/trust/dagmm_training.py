@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["DagmmSettings", "dagmm_energy", "train_dagmm", "untrained_dagmm"]
 
 CHECKPOINT_EVERY = 10  # epochs
-FEWEST_ROWS = 8  # for each number in the code: fewer give no covariance worth the name
+FEWEST_ROWS = 100  # fewer give no covariances worth the name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +41,11 @@ class DagmmSettings:
         Rows in a step.
     learning_rate, weight_decay : float
         Of AdamW; the rate follows one cycle.
+    age_weight, health_weight : float
+        Spread of age and of health beside measured inputs of about unit spread.
     input_noise : float
-        Standard deviation of the noise on scaled inputs that the autoencoder learns to remove.
+        Largest standard deviation of the noise that the autoencoder learns to remove, in spreads of the measured inputs
+        and of the health; what is known of a cell has none. Each row has a strength of its own, from 0 up.
     energy_weight : float
         Weight of the mean energy beside the error of the rebuilt input; it grows from 0 in as many epochs again as
         the warm-up takes.
@@ -51,7 +54,7 @@ class DagmmSettings:
     balance_weight : float
         Weight of how far the mean membership is from even, in nats, which keeps components from dying.
     covariance_floor : float
-        Added to the variances of the normalised code and errors.
+        Added to the variances of the normalised z.
     """
 
     code: int = 8
@@ -63,7 +66,9 @@ class DagmmSettings:
     batch: int = 256
     learning_rate: float = 5e-3
     weight_decay: float = 1e-4
-    input_noise: float = 0.0
+    age_weight: float = 3.0
+    health_weight: float = 4.0
+    input_noise: float = 4.0
     energy_weight: float = 0.02
     covariance_weight: float = 1e-4
     balance_weight: float = 0.1
@@ -78,8 +83,8 @@ def train_dagmm(
     inputs: Array,
     settings: DagmmSettings,
     *,
+    n_measured: int,
     seed: tuple[int, ...],
-    weights: Array | None = None,
     checkpoints: Path | None = None,
     on_epoch: Callable[[int, float, float], None] | None = None,
 ) -> torch.nn.Module:
@@ -91,13 +96,13 @@ def train_dagmm(
     Parameters
     ----------
     inputs : ndarray of shape (n, n_inputs)
-        Scaled inputs, all finite.
+        Inputs with true health, all finite; see :func:`build_dagmm`.
     settings : DagmmSettings
         Size and training.
+    n_measured : int
+        How many of the inputs are measured.
     seed : tuple of int
         Seed of everything random here.
-    weights : ndarray of shape (n,), optional
-        How often a row is drawn, relative to others; all alike where absent.
     checkpoints : Path, optional
         Folder for checkpoints; none are kept where absent.
     on_epoch : callable, optional
@@ -111,14 +116,16 @@ def train_dagmm(
     import torch
 
     device = training_device()
-    x = _checked(inputs, settings)
-    network = _build(x.shape[1], settings, seed).to(device)
+    x = _checked(inputs)
+    network = _build(x, settings, n_measured, seed).to(device)
     optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     steps = math.ceil(len(x) / settings.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, settings.learning_rate, total_steps=steps * settings.epochs, pct_start=0.1
     )
-    share = torch.ones(len(x), dtype=torch.float64) if weights is None else torch.as_tensor(weights)
+    noise = torch.full((x.shape[1],), settings.input_noise)
+    noise[n_measured:-1] = 0.0
+    noise[-1] = settings.input_noise * settings.health_weight
     finished = load_training(checkpoints, [network], optimiser, schedule)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the sums of one thread do not depend on the machine's load
@@ -126,7 +133,9 @@ def train_dagmm(
         for epoch in range(finished + 1, settings.epochs + 1):
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(_seed((*seed, epoch)))
-                lost, energy = _train_epoch(network, optimiser, schedule, x.to(device), share, settings, epoch)
+                lost, energy = _train_epoch(
+                    network, optimiser, schedule, x.to(device), noise.to(device), settings, epoch
+                )
             if checkpoints and (epoch % CHECKPOINT_EVERY == 0 or epoch == settings.epochs):
                 save_training(checkpoints, [network], optimiser, schedule, epoch)
             if on_epoch:
@@ -136,15 +145,19 @@ def train_dagmm(
         torch.set_num_threads(threads)
 
 
-def untrained_dagmm(inputs: Array, settings: DagmmSettings, *, seed: tuple[int, ...]) -> torch.nn.Module:
+def untrained_dagmm(
+    inputs: Array, settings: DagmmSettings, *, n_measured: int, seed: tuple[int, ...]
+) -> torch.nn.Module:
     """Return the network that training would begin with, its mixture taken of the same inputs: a fair comparison.
 
     Parameters
     ----------
     inputs : ndarray of shape (n, n_inputs)
-        Scaled inputs, all finite.
+        Inputs with true health, all finite.
     settings : DagmmSettings
         Its size.
+    n_measured : int
+        How many of the inputs are measured.
     seed : tuple of int
         Seed of its weights.
 
@@ -153,12 +166,12 @@ def untrained_dagmm(inputs: Array, settings: DagmmSettings, *, seed: tuple[int, 
     CelltwinError
         If an input is not finite, or there are too few rows.
     """
-    x = _checked(inputs, settings)
-    return _hold(_build(x.shape[1], settings, seed), x)
+    x = _checked(inputs)
+    return _hold(_build(x, settings, n_measured, seed), x)
 
 
 def dagmm_energy(network: torch.nn.Module, inputs: Array) -> Array:
-    """Return the energies (n,) of scaled inputs (n, n_inputs)."""
+    """Return the energies (n,) of inputs (n, n_inputs)."""
     import torch
 
     with torch.no_grad():
@@ -170,7 +183,7 @@ def _seed(parts: tuple[int, ...]) -> int:
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def _checked(inputs: Array, settings: DagmmSettings) -> torch.Tensor:
+def _checked(inputs: Array) -> torch.Tensor:
     import torch
 
     if not np.isfinite(inputs).all():
@@ -179,28 +192,31 @@ def _checked(inputs: Array, settings: DagmmSettings) -> torch.Tensor:
             where="training of the mixture",
             remedy="Scale them with InputScaling.apply, which puts a stand-in where a value is missing",
         )
-    if len(inputs) < FEWEST_ROWS * (settings.code + 2):
+    if len(inputs) < FEWEST_ROWS:
         raise CelltwinError(
-            f"{len(inputs)} rows are too few for a mixture in {settings.code + 2} dimensions",
+            f"{len(inputs)} rows are too few for a mixture",
             where="training of the mixture",
-            remedy=f"Give at least {FEWEST_ROWS * (settings.code + 2)} rows, or a shorter code",
+            remedy=f"Give at least {FEWEST_ROWS} rows",
         )
     return torch.as_tensor(inputs, dtype=torch.float32)
 
 
-def _build(n_inputs: int, settings: DagmmSettings, seed: tuple[int, ...]) -> torch.nn.Module:
+def _build(x: torch.Tensor, settings: DagmmSettings, n_measured: int, seed: tuple[int, ...]) -> Any:
     import torch
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_seed(seed))
-        return build_dagmm(
-            n_inputs,
+        network: Any = build_dagmm(
+            x.shape[1],
+            n_measured=n_measured,
             code=settings.code,
             width=settings.width,
             components=settings.components,
             dropout=settings.dropout,
             covariance_floor=settings.covariance_floor,
         )
+    network.weigh(x, (settings.age_weight, settings.health_weight))
+    return network
 
 
 def _train_epoch(
@@ -208,7 +224,7 @@ def _train_epoch(
     optimiser: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
     x: torch.Tensor,
-    share: torch.Tensor,
+    noise: torch.Tensor,
     settings: DagmmSettings,
     epoch: int,
 ) -> tuple[float, float]:
@@ -216,16 +232,17 @@ def _train_epoch(
 
     network.train()
     ramp = min(max((epoch - settings.warm_up) / max(settings.warm_up, 1), 0.0), 1.0)
-    order = torch.multinomial(share, len(x), replacement=True)
+    scaled = network.scale(x)
+    order = torch.randperm(len(x))
     total_lost = total_energy = 0.0
-    for start in range(0, len(order), settings.batch):
+    for start in range(0, len(order) - 1, settings.batch):  # one row left over has no spread to normalise by
         chosen = order[start : start + settings.batch]
-        batch = x[chosen.to(x.device)]
-        noise = settings.input_noise * torch.randn(batch.shape).to(x.device)
-        rebuilt, z = network.compress(batch + noise)
-        lost = (rebuilt - batch).square().mean()
+        batch = scaled[chosen.to(x.device)]
+        added = torch.rand(len(batch), 1) * torch.randn(batch.shape)
+        lost = (network.rebuild(batch + noise * added.to(x.device)) - batch).square().mean()
         loss = lost
         if ramp > 0.0:
+            z = network.describe(batch)
             memberships = network.memberships(z)
             log_weight, mean, covariance = network.mixture(z, memberships)
             energy = network.energy(z, log_weight, mean, whiten(covariance)).mean()
@@ -250,7 +267,7 @@ def _hold(network: Any, x: torch.Tensor) -> torch.nn.Module:
     with torch.no_grad():
         network.normalise.reset_running_stats()
         network.train()
-        network.compress(x)  # momentum=None: the normalisation is that of all rows from here on
+        network.describe(network.scale(x))  # momentum=None: the normalisation is that of all rows from here on
         network.eval()
         network.hold_mixture(x)
     held: torch.nn.Module = network

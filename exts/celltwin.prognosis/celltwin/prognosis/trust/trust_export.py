@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["export_trust", "trust_inputs", "trust_module"]
 
-INPUTS = ("newest", "average", "soh", "spread", "unseen", "missing")
+INPUTS = ("average", "beginning", "cycle", "soh", "spread", "unseen", "missing")
 OUTPUTS = ("energy", "distance", "score")
 LARGEST_DIFFERENCE = (
     1e-3  # of outputs over one and their size: where little is lost in rebuilding, its logarithm is not exact
@@ -62,14 +62,16 @@ def trust_module(model: TrustModel) -> torch.nn.Module:
 
         def forward(
             self,
-            newest: torch.Tensor,
             average: torch.Tensor,
+            beginning: torch.Tensor,
+            cycle: torch.Tensor,
             soh: torch.Tensor,
             spread: torch.Tensor,
             unseen: torch.Tensor,
             missing: torch.Tensor,
         ) -> tuple[torch.Tensor, ...]:
-            energy = (0.5 * (self.mixture(newest) + self.mixture(average))).to(torch.float32)
+            rows = torch.cat([average, beginning, cycle[:, None], soh[:, None]], dim=1)
+            energy = self.mixture(rows).to(torch.float32)
             white = (average @ self.whitening).reshape(-1, *self.centres.shape) - self.centres
             distance = white.square().sum(2).amin(1).sqrt()
             unit = energy / ENERGY_UNIT
@@ -93,10 +95,10 @@ def trust_module(model: TrustModel) -> torch.nn.Module:
 
 
 def trust_inputs(windows: PastWindows, scaling: InputScaling, soh: Array, spread: Array) -> dict[str, Array]:
-    """Return what the exported module takes, by name: scaled rows, prediction and spread, shares not seen or known."""
-    newest, average = scaled_rows(windows, scaling)
+    """Return what the exported module takes, by name: scaled rows, age, prediction, spread, shares."""
+    average, beginning = scaled_rows(windows, scaling)
     unseen, missing = find_signals(windows)
-    values = (newest, average, soh, spread, unseen, missing)
+    values = (average, beginning, windows.cycle, soh, spread, unseen, missing)
     return {name: np.asarray(each, dtype=np.float32) for name, each in zip(INPUTS, values, strict=True)}
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "duty_factors",
     "find_reasons",
     "find_signals",
+    "mixture_rows",
     "scaled_rows",
 ]
 
@@ -135,8 +136,8 @@ class Surroundings:
 
     def evidence(self, windows: PastWindows, soh: Array, spread: Array) -> Evidence:
         """Return the evidence of windows, given prediction and spread of each, both of shape (n,)."""
-        newest, average = scaled_rows(windows, self.scaling)
-        energy = 0.5 * (dagmm_energy(self.network, newest) + dagmm_energy(self.network, average))
+        average, beginning = scaled_rows(windows, self.scaling)
+        energy = dagmm_energy(self.network, mixture_rows(average, beginning, windows.cycle, soh))
         distance = self.territory.distance(average)
         signals = np.stack(
             [
@@ -292,24 +293,31 @@ def find_signals(windows: PastWindows) -> tuple[Array, Array]:
 
 
 def scaled_rows(windows: PastWindows, scaling: InputScaling) -> tuple[Array, Array]:
-    """Return the newest cycle and the average of those seen, scaled, each of shape (n, n_inputs)."""
-    n, window, n_inputs = windows.features.shape
-    # Long rows in single precision: each pass over a pack's windows takes a quarter of the time.
-    values: NDArray[np.float32] = windows.features.astype(np.float32).reshape(n, window * n_inputs)
+    """Return the average of the cycles seen and the cell's beginning, scaled, each of shape (n, n_inputs).
 
-    def repeated(constants: Array) -> NDArray[np.float32]:
-        return np.tile(constants.astype(np.float32), window)
+    Where nothing is known of the beginning it is the average: as if nothing had changed.
+    """
+    weights = (windows.seen / windows.seen.sum(axis=1, keepdims=True)).astype(windows.features.dtype)[:, np.newaxis]
+    if _within(windows.features, scaling):  # scaling is linear: that of the average is all it takes
+        average = scaling.apply(np.matmul(weights, windows.features)[:, 0])
+    else:
+        values = scaling.apply(windows.features)
+        np.clip(values, -LARGEST_ROW, LARGEST_ROW, out=values)
+        average = np.matmul(weights, values)[:, 0]
+    beginning = np.clip(scaling.apply(windows.beginning), -LARGEST_ROW, LARGEST_ROW)
+    return average, np.where(np.isfinite(windows.beginning), beginning, average)
 
-    finite = np.isfinite(values)
-    if not finite.all():
-        values = np.where(finite, values, repeated(scaling.stand_in))
-    reach = LARGEST_ROW * scaling.spread
-    np.maximum(values, repeated(scaling.mean - reach), out=values)
-    np.minimum(values, repeated(scaling.mean + reach), out=values)
-    cycles = values.reshape(n, window, n_inputs)
-    weights = (windows.seen / windows.seen.sum(axis=1, keepdims=True)).astype(np.float32)
-    average = (weights[:, np.newaxis] @ cycles)[:, 0]
-    return scaling.apply(cycles[:, -1].astype(np.float64)), scaling.apply(average.astype(np.float64))
+
+def _within(features: Array, scaling: InputScaling) -> bool:
+    """Return whether all features (n, window, n_inputs) are finite and none would be clipped."""
+    flat = features.reshape(len(features), -1)  # extremes over one axis alone cost a quarter
+    ends = np.stack([flat.min(axis=0), flat.max(axis=0)]).reshape(2, *features.shape[1:])
+    return bool((np.abs(ends - scaling.mean) <= LARGEST_ROW * scaling.spread).all())
+
+
+def mixture_rows(average: Array, beginning: Array, cycle: Array, soh: Array) -> Array:
+    """Return what the mixture looks at: scaled average and beginning, age [cycles] and health [-], (n, n_inputs)."""
+    return np.column_stack([average, beginning, cycle, soh])
 
 
 def _rises(soh: Array, half: Array, windows: PastWindows) -> NDArray[np.bool_]:

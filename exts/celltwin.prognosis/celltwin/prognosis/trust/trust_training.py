@@ -19,7 +19,7 @@ from .cell_bags import SohWithSpread, choose_windows
 from .dagmm_training import DagmmSettings, train_dagmm
 from .error_scale import ErrorScale, cell_weights, fit_error_scale
 from .perturbation import add_noise, hide_features
-from .trust_model import DOUBT, SIGNALS, Surroundings, TrustCalibration, duty_factors, scaled_rows
+from .trust_model import DOUBT, SIGNALS, Surroundings, TrustCalibration, duty_factors, mixture_rows, scaled_rows
 
 if TYPE_CHECKING:
     import torch
@@ -140,7 +140,7 @@ def learn_surroundings(
     checkpoints: Path | None = None,
     train: Callable[..., torch.nn.Module] = train_dagmm,
 ) -> Surroundings:
-    """Return scaling, trained mixture and territory of training windows.
+    """Return scaling, trained mixture and territory of training windows; the mixture sees their labels as health.
 
     Parameters
     ----------
@@ -156,11 +156,12 @@ def learn_surroundings(
         Makes the mixture: :func:`train_dagmm`, or :func:`untrained_dagmm` to compare with.
     """
     scaling = fit_scaling(windows.features[:, -1])
-    newest, average = scaled_rows(windows, scaling)
-    rows = np.concatenate([newest[:: settings.every], average[:: settings.every]])
+    few = choose_windows(windows, np.arange(0, windows.soh.size, settings.every))
+    average, beginning = scaled_rows(few, scaling)
+    rows = mixture_rows(average, beginning, few.cycle, few.soh)
     options = {"checkpoints": checkpoints} if checkpoints else {}
-    network = train(rows, settings.dagmm, seed=seed, **options)
-    territory = fit_territory(average[:: settings.every], windows.protocol[:: settings.every])
+    network = train(rows, settings.dagmm, n_measured=average.shape[1], seed=seed, **options)
+    territory = fit_territory(average, few.protocol)
     return Surroundings(scaling=scaling, network=network, territory=territory)
 
 

@@ -32,7 +32,7 @@ FOLDS = 5
 BAGS, BAG_POINTS = 6, 700
 LEARNT_EVERY = 3  # cycles: neighbours are alike
 FOREIGN_CELLS, FOREIGN_EVERY = 12, 20
-FORMAT = 2  # of what is kept: another one where the mixture looks at other inputs
+FORMAT = 3  # of what is kept: another one where the mixture looks at other inputs
 # Settings that a fit depends on; the rest is calibration.
 PERTURBED = ("noise_levels", "hidden_share", "perturbed_every")
 LEARNT = ("dagmm", "every")

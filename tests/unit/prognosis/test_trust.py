@@ -358,13 +358,25 @@ def test_averages_are_the_same_by_the_short_way_and_with_a_window_that_must_be_c
     far = np.array(trained.unseen.features)
     far[0] = scaling.mean + 40.0 * scaling.spread
 
-    short, beginning = scaled_rows(trained.unseen, scaling)
-    clipped, _ = scaled_rows(replace(trained.unseen, features=far), scaling)
+    short, beginning, newest = scaled_rows(trained.unseen, scaling)
+    clipped, _, far_newest = scaled_rows(replace(trained.unseen, features=far), scaling)
 
     np.testing.assert_allclose(clipped[0], 30.0)
     np.testing.assert_allclose(clipped[1:], short[1:], atol=1e-9)
     np.testing.assert_allclose(short[2], scaling.apply(trained.unseen.features[2, -3:].mean(axis=0)), atol=1e-9)
     np.testing.assert_allclose(beginning, scaling.apply(trained.unseen.beginning))
+    np.testing.assert_allclose(newest, scaling.apply(trained.unseen.features[:, -1]))
+    np.testing.assert_allclose(far_newest[0], 30.0)
+
+
+def test_one_odd_newest_cycle_is_flagged_though_the_average_hardly_moves(trained):
+    odd = np.array(trained.unseen.features)
+    odd[:, -1] += 4.0 * trained.model.surroundings.scaling.spread * np.where(np.arange(odd.shape[2]) % 2, 1.0, -1.0)
+
+    found = assess(trained, replace(trained.unseen, features=odd))
+
+    assert found.reasons["unlike the training data (distance)"].mean() > 0.9
+    assert np.median(found.score) > np.median(assess(trained, trained.unseen).score)
 
 
 def test_a_cell_whose_beginning_is_not_known_gets_a_number_as_if_nothing_had_changed(trained):

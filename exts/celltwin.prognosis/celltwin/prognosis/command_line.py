@@ -219,7 +219,7 @@ def soh_window(
     from .sequence.registry import model_kind
     from .sequence.window_export import export_windows
     from .trust import SERVED_TRUST, train_window_trust
-    from .window_model import write_window_trust
+    from .window_model import TRUST_FORMAT, write_window_trust
 
     console = Console()
     cycles = load_known_cycles(data, nominal_capacity)
@@ -244,7 +244,7 @@ def soh_window(
             fold.training,
             kind.stand_in,
             seed=seed,
-            checkpoints=kept / "trust",
+            checkpoints=kept / f"trust_{TRUST_FORMAT}",
             on_fold=lambda done, asked: progress.update(task, completed=done, total=asked),
         )
     soh = fitted.predict(scored).mean(axis=0)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["WindowModel", "WindowNetworks", "default_window_folder", "read_window_model", "write_window_trust"]
 
 TRUST_FILE, TRUST_NETWORK = "trust.json", "trust.onnx"
-TRUST_FORMAT = 3
+TRUST_FORMAT = 4
 SCALES = ("mean", "spread", "stand_in")
 THRESHOLDS = ("standard_quantile", "wide_quantile", "energy_threshold", "distance_threshold", "lowest", "highest")
 REMEDY = "Restore data/models from the repository, or train a model with `celltwin train soh-window`"

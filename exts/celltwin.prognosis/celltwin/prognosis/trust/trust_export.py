@@ -11,6 +11,7 @@ from celltwin.core import Array, ModelError
 from ..onnx_export import export_module
 from ..past_windows import PastWindows
 from ..scaling import InputScaling
+from ..scaling import Territory as Known
 from .error_scale import LARGEST, SMALLEST
 from .trust_model import ENERGY_UNIT, HEALTH_CENTRE, SMALLEST_SPREAD, TrustModel, find_signals, scaled_rows
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["export_trust", "trust_inputs", "trust_module"]
 
-INPUTS = ("average", "beginning", "cycle", "soh", "spread", "unseen", "missing")
+INPUTS = ("average", "beginning", "newest", "cycle", "soh", "spread", "unseen", "missing")
 OUTPUTS = ("energy", "distance", "score")
 LARGEST_DIFFERENCE = (
     1e-3  # of outputs over one and their size: where little is lost in rebuilding, its logarithm is not exact
@@ -36,13 +37,29 @@ def trust_module(model: TrustModel) -> torch.nn.Module:
     import torch
 
     surroundings, calibration = model.surroundings, model.calibration
-    territory = surroundings.territory
 
-    class Trust(torch.nn.Module):
-        """Mixture, territory and scale of the error."""
+    class Territory(torch.nn.Module):
+        """Distance to the nearest protocol."""
 
         centres: torch.Tensor
         whitening: torch.Tensor
+
+        def __init__(self, territory: Known) -> None:
+            super().__init__()
+            white = territory.whitening
+            for name, values in (
+                ("whitening", np.concatenate([factor.T for factor in white], axis=1)),
+                ("centres", np.einsum("pij,pj->pi", white, territory.centres)),
+            ):
+                self.register_buffer(name, torch.as_tensor(np.array(values), dtype=torch.float32))
+
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            white = (rows @ self.whitening).reshape(-1, *self.centres.shape) - self.centres
+            return white.square().sum(2).amin(1).sqrt()
+
+    class Trust(torch.nn.Module):
+        """Mixture, territories and scale of the error."""
+
         signal_centre: torch.Tensor
         signal_width: torch.Tensor
         signal_weights: torch.Tensor
@@ -50,10 +67,9 @@ def trust_module(model: TrustModel) -> torch.nn.Module:
         def __init__(self) -> None:
             super().__init__()
             self.mixture = surroundings.network
-            white = territory.whitening
+            self.territory = Territory(surroundings.territory)
+            self.newest_territory = Territory(surroundings.newest_territory)
             for name, values in (
-                ("whitening", np.concatenate([factor.T for factor in white], axis=1)),
-                ("centres", np.einsum("pij,pj->pi", white, territory.centres)),
                 ("signal_centre", calibration.error_scale.centre),
                 ("signal_width", calibration.error_scale.width),
                 ("signal_weights", calibration.error_scale.weights),
@@ -64,6 +80,7 @@ def trust_module(model: TrustModel) -> torch.nn.Module:
             self,
             average: torch.Tensor,
             beginning: torch.Tensor,
+            newest: torch.Tensor,
             cycle: torch.Tensor,
             soh: torch.Tensor,
             spread: torch.Tensor,
@@ -72,8 +89,7 @@ def trust_module(model: TrustModel) -> torch.nn.Module:
         ) -> tuple[torch.Tensor, ...]:
             rows = torch.cat([average, beginning, cycle[:, None], soh[:, None]], dim=1)
             energy = self.mixture(rows).to(torch.float32)
-            white = (average @ self.whitening).reshape(-1, *self.centres.shape) - self.centres
-            distance = white.square().sum(2).amin(1).sqrt()
+            distance = torch.maximum(self.territory(average), self.newest_territory(newest))
             unit = energy / ENERGY_UNIT
             signals = torch.stack(
                 [
@@ -96,9 +112,8 @@ def trust_module(model: TrustModel) -> torch.nn.Module:
 
 def trust_inputs(windows: PastWindows, scaling: InputScaling, soh: Array, spread: Array) -> dict[str, Array]:
     """Return what the exported module takes, by name: scaled rows, age, prediction, spread, shares."""
-    average, beginning = scaled_rows(windows, scaling)
     unseen, missing = find_signals(windows)
-    values = (average, beginning, windows.cycle, soh, spread, unseen, missing)
+    values = (*scaled_rows(windows, scaling), windows.cycle, soh, spread, unseen, missing)
     return {name: np.asarray(each, dtype=np.float32) for name, each in zip(INPUTS, values, strict=True)}
 
 

@@ -73,7 +73,8 @@ class Evidence:
     Attributes
     ----------
     energy, distance : ndarray of shape (n,)
-        Energy of the mixture; Mahalanobis distance to the nearest protocol.
+        Energy of the mixture; Mahalanobis distance to the nearest protocol, of the window's average or of its newest
+        cycle, whichever is farther.
     signals : ndarray of shape (n, 6)
         Columns as :data:`SIGNALS`.
     """
@@ -126,19 +127,20 @@ class Surroundings:
         Of the features.
     network : torch.nn.Module
         The mixture; see :func:`train_dagmm`.
-    territory : Territory
-        Where the averages of training windows lie.
+    territory, newest_territory : Territory
+        Where the averages of training windows lie, and their newest cycles.
     """
 
     scaling: InputScaling
     network: torch.nn.Module
     territory: Territory
+    newest_territory: Territory
 
     def evidence(self, windows: PastWindows, soh: Array, spread: Array) -> Evidence:
         """Return the evidence of windows, given prediction and spread of each, both of shape (n,)."""
-        average, beginning = scaled_rows(windows, self.scaling)
+        average, beginning, newest = scaled_rows(windows, self.scaling)
         energy = dagmm_energy(self.network, mixture_rows(average, beginning, windows.cycle, soh))
-        distance = self.territory.distance(average)
+        distance = np.maximum(self.territory.distance(average), self.newest_territory.distance(newest))
         signals = np.stack(
             [
                 np.log(spread + SMALLEST_SPREAD),
@@ -292,8 +294,8 @@ def find_signals(windows: PastWindows) -> tuple[Array, Array]:
     return 1.0 - windows.seen.mean(axis=1), missing
 
 
-def scaled_rows(windows: PastWindows, scaling: InputScaling) -> tuple[Array, Array]:
-    """Return the average of the cycles seen and the cell's beginning, scaled, each of shape (n, n_inputs).
+def scaled_rows(windows: PastWindows, scaling: InputScaling) -> tuple[Array, Array, Array]:
+    """Return the average of the cycles seen, the cell's beginning and its newest cycle, scaled, each (n, n_inputs).
 
     Where nothing is known of the beginning it is the average: as if nothing had changed.
     """
@@ -305,7 +307,8 @@ def scaled_rows(windows: PastWindows, scaling: InputScaling) -> tuple[Array, Arr
         np.clip(values, -LARGEST_ROW, LARGEST_ROW, out=values)
         average = np.matmul(weights, values)[:, 0]
     beginning = np.clip(scaling.apply(windows.beginning), -LARGEST_ROW, LARGEST_ROW)
-    return average, np.where(np.isfinite(windows.beginning), beginning, average)
+    newest = np.clip(scaling.apply(windows.features[:, -1]), -LARGEST_ROW, LARGEST_ROW)
+    return average, np.where(np.isfinite(windows.beginning), beginning, average), newest
 
 
 def _within(features: Array, scaling: InputScaling) -> bool:

@@ -157,12 +157,16 @@ def learn_surroundings(
     """
     scaling = fit_scaling(windows.features[:, -1])
     few = choose_windows(windows, np.arange(0, windows.soh.size, settings.every))
-    average, beginning = scaled_rows(few, scaling)
+    average, beginning, newest = scaled_rows(few, scaling)
     rows = mixture_rows(average, beginning, few.cycle, few.soh)
     options = {"checkpoints": checkpoints} if checkpoints else {}
     network = train(rows, settings.dagmm, n_measured=average.shape[1], seed=seed, **options)
-    territory = fit_territory(average, few.protocol)
-    return Surroundings(scaling=scaling, network=network, territory=territory)
+    return Surroundings(
+        scaling=scaling,
+        network=network,
+        territory=fit_territory(average, few.protocol),
+        newest_territory=fit_territory(newest, few.protocol),
+    )
 
 
 def hold_out(

@@ -217,7 +217,7 @@ def test_a_censored_cell_is_expected_to_live_on_as_cells_like_it_do():
     said = []
     for arrived in (True, False):
         rows, cell = kernel_rows(arrived)
-        module = train_life_kernel(rows, cell, LifeKernelSettings(), end=0, history=False, n_duties=1, seed=(1,))
+        module = train_life_kernel(rows, cell, LifeKernelSettings(), end=0, n_duties=1, seed=(1,))
         said.append(float(predict(module, rows.inputs)[0, 0, cell == "c3", 0].mean()))
 
     seen = float(rows.remaining[cell == "c3"].mean())

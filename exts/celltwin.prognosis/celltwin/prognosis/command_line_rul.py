@@ -31,7 +31,7 @@ FoldsOption = Annotated[int, typer.Option(min=2, help="Folds of the training cel
 
 def train_rul(
     data: DataOption = "xjtu_cycles",
-    out: Annotated[Path, typer.Option(help="Folder for the model.")] = Path("data/models/rul_2"),
+    out: Annotated[Path, typer.Option(help="Folder for the model.")] = Path("data/models/rul_3"),
     end_of_life: EndOption = 0.85,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds 1 to N; the first is exported, all are scored.")] = 5,
     nominal_capacity: CapacityOption = 0.0,

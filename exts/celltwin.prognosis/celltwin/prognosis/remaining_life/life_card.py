@@ -122,5 +122,6 @@ with censoring; calibrated on cells that a member has not seen (conformal, every
     kernel = settings.kernel
     return f"""**Regression.** The mean of a Gaussian process on {kernel.centres} centres, drawn at random: likeness of
 the first ten charges ({", ".join(kernel.first_features)}) and of what has changed since, each with protocol and age.
-Arrivals that were not seen are expected from those of other cells (Buckley and James). Calibrated on each training
-cell by a fit without it (conformal, every cell weighs the same)."""
+With measured SOH a second one, of SOH, its fall, protocol and age, takes over between {kernel.late.near:g} and
+{kernel.late.nearest:g} above the end of life. Arrivals that were not seen are expected from those of other cells
+(Buckley and James). Calibrated on each training cell by a fit without it (conformal, every cell weighs the same)."""

@@ -15,6 +15,7 @@ from ..features import FEATURE_NAMES, SAMPLING_DEPENDENT, feature_columns
 
 __all__ = [
     "BEGINNING",
+    "FALL",
     "PAST",
     "LifeInputs",
     "describe_cells",
@@ -29,6 +30,9 @@ PAST, NEWEST, BEGINNING = 100, 10, 10
 # Spans of the slopes [cycles].
 FEATURE_SPANS, HISTORY_SPANS = (20, 60), (20, 50, 100)
 HISTORY_LAG = 30
+SLOWEST_FALL = 5e-5  # [1/cycle], of SOH; slower is as slow
+FALL_SPAN = 50
+FALL = f"logarithm of the fall over {FALL_SPAN} of SOH"
 # The entropies are those of the logger's clock: a running pack has another.
 USED = tuple(name for name in FEATURE_NAMES if name not in SAMPLING_DEPENDENT)
 
@@ -62,7 +66,7 @@ def input_names(history: bool) -> tuple[str, ...]:
     names += [f"slope over {span} of {name}" for span in FEATURE_SPANS for name in USED]
     if history:
         names += ["SOH", "SOH now", "highest SOH", "fall from the highest SOH", "fall of SOH over 30", "SOH at first"]
-        names += [f"slope over {span} of SOH" for span in HISTORY_SPANS]
+        names += [*(f"slope over {span} of SOH" for span in HISTORY_SPANS), FALL]
     return tuple(names)
 
 
@@ -118,7 +122,8 @@ def describe_past(
         before = history[np.arange(len(history)), PAST - 1 - reach][:, np.newaxis]
         highest, first = extremes[:, :1], extremes[:, 1:]
         parts += [soh[-1], level, highest, highest - level, before - level, first]
-        parts += [_slope(soh[-span:]) for span in HISTORY_SPANS]
+        slopes = {span: _slope(soh[-span:]) for span in HISTORY_SPANS}
+        parts += [*slopes.values(), np.log(np.maximum(-slopes[FALL_SPAN], SLOWEST_FALL))]
     summary: Array = np.concatenate(parts, axis=1, dtype=np.float64)
     return summary
 

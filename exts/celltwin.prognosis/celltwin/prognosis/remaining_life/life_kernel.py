@@ -4,12 +4,14 @@ r"""Kernel regression of the cycles that remain to every level of SOH: the mean 
           k = \tfrac12 \sum_p (1 + d_p)\,e^{-d_p}
 
 with X all training pasts, C some of them, and one distance :math:`d_p` for how the cell began and one for what has
-become of it since; duty and age are in both.
+become of it since; duty and age are in both. Measured SOH is not: within a training cell its age explains what remains,
+whatever its SOH, so that a distance which has both learns nothing of SOH. Near the end of life, where SOH tells more
+than the beginning, a second regression takes over (``life_late.py``).
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -19,7 +21,9 @@ from numpy.typing import NDArray
 from celltwin.core import Array
 
 from ..sequence.kernel_regression import draw_rows, matern_likeness
+from .leave_out import LeaveOut
 from .life_inputs import input_names
+from .life_late import LateRegression, LateSettings, NearEnd, fit_late
 from .life_network import LifeRows
 
 if TYPE_CHECKING:
@@ -34,7 +38,6 @@ DUTY_PENALTY = 2.0  # [cells] that pull the scale of a duty to that of all
 FIRST_SPREAD = 0.1  # [typical lives]
 SMALLEST_PROXY = 0.2
 JITTER = 1e-3
-HISTORY_STARTS = len(input_names(history=False))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +50,9 @@ class LifeKernelSettings:
         Features whose medians over the first cycles tell how a cell began.
     first : float
         What they are multiplied with, in spreads within a duty, before distances are taken.
-    change, slope, history : float
-        The same of the change since the first cycles, of the slope over 60 cycles, and of the measured SOH, in
-        spreads over all training cells.
+    change, slope : float
+        The same of the change since the first cycles and of the slope over 60 cycles, in spreads over all training
+        cells.
     age : float
         The same of a typical life of age.
     duty : float
@@ -60,18 +63,20 @@ class LifeKernelSettings:
         Most training pasts that are kept as centres of the kernel; they are drawn at random.
     rounds : int
         How often censored arrivals are expected anew.
+    late : LateSettings
+        What the regression near the end of life is made of.
     """
 
     first_features: tuple[str, ...] = ("CC Q", "CV Q", "voltage kurtosis")
     first: float = 0.4
     change: float = 0.2
     slope: float = 0.1
-    history: float = 0.1
     age: float = 1.5
     duty: float = 1.0
     noise: float = 0.2
     centres: int = 200
     rounds: int = 6
+    late: LateSettings = field(default_factory=LateSettings)
 
     def as_dict(self) -> dict[str, object]:
         """Return the settings as JSON takes them."""
@@ -84,9 +89,9 @@ def train_life_kernel(
     settings: LifeKernelSettings,
     *,
     end: int,
-    history: bool,
     n_duties: int,
     seed: tuple[int, ...],
+    near_end: NearEnd | None = None,
 ) -> torch.nn.Module:
     r"""Fit the regression, and return it as a module that answers as the networks do.
 
@@ -108,12 +113,12 @@ def train_life_kernel(
         What the regression is made of.
     end : int
         Level that is the end of life.
-    history : bool
-        Whether the SOH measured so far is among the inputs.
     n_duties : int
         Number of duties.
     seed : tuple of int
         Draws the centres.
+    near_end : NearEnd, optional
+        How to read SOH, where that measured so far is among the inputs.
 
     Returns
     -------
@@ -129,9 +134,10 @@ def train_life_kernel(
     """
     from scipy.linalg import inv
 
-    drawn = draw_rows(len(cell), settings.centres, np.random.default_rng(seed))
+    random = np.random.default_rng(seed)
+    drawn = draw_rows(len(cell), settings.centres, random)
     duty = rows.inputs[:, -n_duties - 2 : -2]
-    factors = _factors(rows.inputs, duty, settings, history)
+    factors = _factors(rows.inputs, duty, settings, history=near_end is not None)
     maps = [np.diag(each)[:, each != 0.0] for each in factors]
     places = [rows.inputs @ each for each in maps]
     centres = [each[drawn] for each in places]
@@ -139,7 +145,10 @@ def train_life_kernel(
     within = likeness[drawn] + JITTER * np.eye(drawn.size)
     inverse = inv(likeness.T @ likeness + settings.noise * within, overwrite_a=True)
     starts = np.flatnonzero(np.r_[True, cell[1:] != cell[:-1]])
-    targets, left_out = _complete(rows, starts, _LeaveOut(starts, likeness, inverse), settings.rounds)
+    targets, left_out = _complete(rows, starts, LeaveOut(starts, likeness, inverse), settings.rounds)
+    late = None
+    if near_end:
+        late, left_out = fit_late(rows.inputs, cell, targets, left_out, settings.late, near_end, random)
     mean = targets.mean(axis=0)
     module: torch.nn.Module = _kernel_class()(
         maps=[_tensor(each) for each in maps],
@@ -148,11 +157,12 @@ def train_life_kernel(
         mean=_tensor(mean),
         scale=_tensor(_fit_scale(rows, left_out[:, : rows.remaining.shape[1]], duty, starts)),
         end=end,
+        late=late,
     )
     return module.eval()
 
 
-def _factors(inputs: Array, duty: Array, settings: LifeKernelSettings, history: bool) -> list[Array]:
+def _factors(inputs: Array, duty: Array, settings: LifeKernelSettings, *, history: bool) -> list[Array]:
     """Return what each column is multiplied with for the two distances, (n_shown,) each; 0 where it is not used."""
     names = input_names(history)
     apart = inputs - duty @ (duty.T @ inputs / np.maximum(duty.sum(axis=0), 1.0)[:, np.newaxis])
@@ -166,15 +176,13 @@ def _factors(inputs: Array, duty: Array, settings: LifeKernelSettings, history: 
             since[column] = settings.change
         elif name.startswith("slope over 60 of"):
             since[column] = settings.slope
-        elif column >= HISTORY_STARTS:
-            since[column] = settings.history
     for factors in (first, since):
         factors[len(names) : -2] = settings.duty
         factors[-2] = settings.age / AGE_PER_LIFE
     return [first, since]
 
 
-def _complete(rows: LifeRows, starts: NDArray[np.intp], leave_out: _LeaveOut, rounds: int) -> tuple[Array, Array]:
+def _complete(rows: LifeRows, starts: NDArray[np.intp], leave_out: LeaveOut, rounds: int) -> tuple[Array, Array]:
     """Return what remains and the proxies, (n, 2 n_levels), nothing missing; and what other cells say of each cell."""
     from scipy.special import log_ndtr
 
@@ -198,32 +206,6 @@ def _complete(rows: LifeRows, starts: NDArray[np.intp], leave_out: _LeaveOut, ro
         targets[:, :n_levels] = rows.remaining + np.where(censored, excess[cell], 0.0)
         targets[:, n_levels:] = np.where(known, rows.resistance, left_out[:, n_levels:])
     return targets, leave_out(targets)
-
-
-class _LeaveOut:
-    r"""What the regression says of each cell without it, about the mean of all.
-
-    .. math:: y_c - (I - H_{cc})^{-1} (y_c - \hat y_c), \qquad H = K_{XC} A K_{XC}^T
-
-    with A the inverse.
-    """
-
-    def __init__(self, starts: NDArray[np.intp], likeness: Array, inverse: Array) -> None:
-        self._likeness, self._inverse = likeness, inverse
-        stops = np.r_[starts[1:], len(likeness)]
-        self._cells = [slice(start, stop) for start, stop in zip(starts, stops, strict=True)]
-        self._factors = [
-            np.linalg.inv(np.eye(some.stop - some.start) - likeness[some] @ inverse @ likeness[some].T)
-            for some in self._cells
-        ]
-
-    def __call__(self, targets: Array) -> Array:
-        mean = targets.mean(axis=0)
-        error = targets - mean - self._likeness @ (self._inverse @ (self._likeness.T @ (targets - mean)))
-        left_out = np.empty_like(targets)
-        for some, factor in zip(self._cells, self._factors, strict=True):
-            left_out[some] = targets[some] - factor @ error[some]
-        return left_out
 
 
 def _fit_scale(rows: LifeRows, left_out: Array, duty: Array, starts: NDArray[np.intp]) -> Array:
@@ -258,6 +240,8 @@ def _kernel_class() -> type[torch.nn.Module]:
         coefficients: torch.Tensor
         mean: torch.Tensor
         scale: torch.Tensor
+        late_coefficients: torch.Tensor
+        late_mean: torch.Tensor
 
         def __init__(
             self,
@@ -267,12 +251,18 @@ def _kernel_class() -> type[torch.nn.Module]:
             mean: torch.Tensor,
             scale: torch.Tensor,
             end: int,
+            late: LateRegression | None,
         ) -> None:
             super().__init__()
-            self.end, self.levels, self.parts = end, len(mean) // 2, len(centres)
+            self.end, self.levels, self.parts, self.late = end, len(mean) // 2, len(centres), late
             self.register_buffer("coefficients", coefficients / len(centres))
             self.register_buffer("mean", mean)
             self.register_buffer("scale", scale)
+            if late:
+                each = _tensor(np.diag(late.factors)[:, late.factors != 0.0])
+                maps, centres = [*maps, each], [*centres, _tensor(late.centres) @ each]
+                self.register_buffer("late_coefficients", _tensor(late.coefficients))
+                self.register_buffer("late_mean", _tensor(late.mean))
             for part, (each, place) in enumerate(zip(maps, centres, strict=True)):
                 self.register_buffer(f"map_{part}", each)
                 squares = place.square().sum(dim=1)
@@ -282,17 +272,26 @@ def _kernel_class() -> type[torch.nn.Module]:
         def forward(self, inputs: torch.Tensor) -> torch.Tensor:
             said = self.mean
             for part in range(self.parts):
-                place = inputs @ getattr(self, f"map_{part}")
-                square = place.square().sum(dim=1, keepdim=True)
-                # All of |a|^2 - 2 a b + |b|^2 in one product: a pass over all pairs costs as much as it.
-                augmented = torch.cat([place, square, torch.ones_like(square)], dim=1)
-                distance = (augmented @ getattr(self, f"centres_{part}")).relu().sqrt()
-                said = said + ((1.0 + distance) / torch.exp(distance)) @ self.coefficients
+                said = said + self._likeness(inputs, part) @ self.coefficients
+            if self.late:
+                near = self.late_mean + self._likeness(inputs, self.parts) @ self.late_coefficients
+                by_soh = self.late.gain * inputs[:, self.late.soh, None] + self.late.offset
+                share = torch.maximum(by_soh, self.late.age_gain * inputs[:, -2, None] + self.late.age_offset)
+                said = near + share.clamp(0.0, 1.0) * (said - near)
             arrival = self._in_order(said[:, : self.levels])
             duty = inputs[:, -len(self.scale) : -2]
             logarithm = self.scale[0] + self.scale[1] * torch.log(arrival.relu() + SCALE_OFFSET)
             scale = torch.exp(logarithm + (duty @ self.scale[2:])[:, None])
             return torch.stack([arrival, scale, said[:, self.levels :].clamp_min(SMALLEST_PROXY)])[None]
+
+        def _likeness(self, inputs: torch.Tensor, part: int) -> torch.Tensor:
+            place = inputs @ getattr(self, f"map_{part}")
+            square = place.square().sum(dim=1, keepdim=True)
+            # All of |a|^2 - 2 a b + |b|^2 in one product: a pass over all pairs costs as much as it.
+            augmented = torch.cat([place, square, torch.ones_like(square)], dim=1)
+            distance = (augmented @ getattr(self, f"centres_{part}")).relu().sqrt()
+            likeness: torch.Tensor = (1.0 + distance) / torch.exp(distance)
+            return likeness
 
         def _in_order(self, said: torch.Tensor) -> torch.Tensor:
             """Return arrivals that do not come earlier at lower levels; that at the end of life stays as it is."""

@@ -17,13 +17,14 @@ from celltwin.core import Array, freeze
 from ..conformal import cell_quantile
 from ..cycles import CellCycles, CycleDataError, CycleSet
 from ..features import FEATURE_NAMES
-from ..scaling import Territory, fit_scaling, fit_territory
+from ..scaling import InputScaling, Territory, fit_scaling, fit_territory
 from ..splits import Split
 from .end_of_life import Arrivals, find_arrivals, running_median, typical_lives
 from .life_calibration import LEVELS_OF_CALIBRATION, calibrate
 from .life_inputs import NEWEST, LifeInputs, describe_cells, input_names, now_columns
 from .life_kernel import LifeKernelSettings, train_life_kernel
 from .life_knowledge import LifeKnowledge, scale_inputs, show_past
+from .life_late import NearEnd
 from .life_network import LifeNetworkSettings, LifeRows, train_life_network
 from .life_prediction import RemainingLife
 
@@ -187,6 +188,7 @@ def train_life_ensemble(
         cells=cells,
         arrivals=arrivals,
         inputs=inputs,
+        scaling=scaling,
         scaled=scale_inputs(scaling, inputs.values),
         row=row,
         keep=keep,
@@ -236,6 +238,7 @@ class _Pool:
     cells: tuple[CellCycles, ...]
     arrivals: Arrivals
     inputs: LifeInputs
+    scaling: InputScaling
     scaled: Array
     row: NDArray[np.intp]
     keep: NDArray[np.bool_]
@@ -275,9 +278,9 @@ def _fit_kernels(
             pool.inputs.cell[learnt],
             settings.kernel,
             end=settings.end_index,
-            history=settings.history,
             n_duties=len(pool.duties),
             seed=(seed,),
+            near_end=NearEnd(scaling=pool.scaling, end_of_life=settings.end_of_life) if settings.history else None,
         )
 
     outside = []

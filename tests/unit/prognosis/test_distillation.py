@@ -1,20 +1,23 @@
 """Distillation: windows of cells that might be, and a network that answers as kernel regressions do."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from celltwin.core import SettingsError
-from celltwin.prognosis import CellCycles, window_cycles
+from celltwin.prognosis import CellCycles, CycleSet, window_cycles
 from celltwin.prognosis.features import FEATURE_NAMES
 from celltwin.prognosis.sequence.distillation import DistillationSettings, distil
 from celltwin.prognosis.sequence.distilled_kind import DistilledKind
-from celltwin.prognosis.sequence.exportable import exportable_module, known_duties
+from celltwin.prognosis.sequence.exportable import known_duties
 from celltwin.prognosis.sequence.kinds import KernelKind
 from celltwin.prognosis.sequence.possible_windows import PossibleWindows
 from celltwin.prognosis.sequence.registry import DUTIFUL, RELATIVE
-from celltwin.prognosis.sequence.window_description import describe_windows
+from celltwin.prognosis.sequence.window_description import WindowDescription, describe_windows
+from celltwin.prognosis.sequence.window_export import export_windows
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # physicsnemo's libraries warn of each other
 
@@ -122,22 +125,33 @@ def test_answers_stay_near_those_of_the_teacher_however_strange_a_window_is(dist
     assert found.max() <= usual.max() + 0.06
 
 
-def test_the_exported_module_says_what_the_network_says_where_features_are_broken_too(cells, distilled):
-    import torch
-
+def test_the_served_description_is_that_of_the_training_and_comes_back_from_its_file(cells, distilled):
     broken = cells[4].features.copy()
-    broken[40, 3], broken[50, 2] = np.inf, np.nan
+    broken[40, 3], broken[50, 2], broken[55, 6] = np.inf, np.nan, 1e6
     windows = window_cycles((replace(cells[4], features=broken), cells[9]), window=24)
-    inputs = [
-        torch.as_tensor(np.array(each, dtype=np.float64))
-        for each in (windows.features, windows.seen, windows.beginning, windows.cycle)
-    ]
-    duty = torch.as_tensor((windows.protocol[:, np.newaxis] == np.array(["hard", "mild"])).astype(float))
+    description = distilled.description
+    exact = describe_windows(windows, description.scaling, description.duties)
 
-    with torch.no_grad():
-        answered = exportable_module(distilled)(*inputs, duty).numpy()
+    again = WindowDescription.from_dict(json.loads(json.dumps(description.as_dict())))
 
-    np.testing.assert_allclose(answered, distilled.predict(windows), atol=2e-5)
+    np.testing.assert_array_equal(again.rows(windows), description.rows(windows))
+    wanted = np.concatenate([exact[name] for name in description.blocks], axis=1)
+    np.testing.assert_allclose(description.rows(windows), wanted, atol=2e-3)
+    assert np.abs(wanted).max() < 7.0, "the broken feature is held within its bound"
+
+
+@pytest.mark.nightly
+def test_an_exported_network_answers_as_the_fit_in_the_predictor(cells, learnt, scored, distilled, tmp_path):
+    names = tuple(cell.name for cell in cells if cell.number != "4")
+    cycles = CycleSet(cells=cells, nominal_capacity=2.0, digest="made up")
+    export_windows(tmp_path / "m", distilled, KIND, cycles, names, scored, {}, seed=1, chemistry="NMC523")
+
+    content = json.loads((tmp_path / "m" / "model.json").read_text())
+    session = onnxruntime.InferenceSession(tmp_path / "m" / "soh.onnx")
+    rows = WindowDescription.from_dict(content["description"]).rows(scored)
+
+    np.testing.assert_allclose(session.run(None, {"described": rows})[0], distilled.predict(scored)[0], atol=1e-5)
+    assert content["model"]["duties"] == ["hard", "mild"]
 
 
 def test_an_interrupted_distillation_ends_as_if_it_had_not_been(learnt, scored, tmp_path, monkeypatch):

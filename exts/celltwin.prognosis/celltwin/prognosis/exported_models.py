@@ -27,7 +27,7 @@ MODEL_FILE, CARD_FILE = "model.json", "MODEL_CARD.md"
 LIBRARIES = ("nvidia-physicsnemo", "torch", "onnx", "onnxruntime", "numpy")
 
 
-def newest_model(kind: str, described: str, remedy: str, *, form: int | str) -> Path:
+def newest_model(kind: str, described: str, remedy: str, *, form: int | str | tuple[int | str, ...]) -> Path:
     """Return the newest ``data/models/<kind>_<version>`` of the project.
 
     Parameters
@@ -36,9 +36,9 @@ def newest_model(kind: str, described: str, remedy: str, *, form: int | str) -> 
         What the folder's name begins with, such as ``"soh"``.
     described, remedy : str
         For the error: what it is a model of, and what to do where there is none.
-    form : int or str
-        Its format. Folders of another format are passed over; one whose description cannot be read is not, so that
-        damage is told and not hidden behind an older model.
+    form : int, str or tuple
+        Its format, or those that will do. Folders of another format are passed over; one whose description cannot be
+        read is not, so that damage is told and not hidden behind an older model.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def newest_model(kind: str, described: str, remedy: str, *, form: int | str) -> 
 
     found = sorted(models.glob(f"{kind}_*"), key=number, reverse=True) if models else []
     for folder in found:
-        if _format_of(folder) in (form, None):
+        if _format_of(folder) in (*(form if isinstance(form, tuple) else (form,)), None):
             return folder
     raise ModelError(f"no {described} found", where=str(models or "data/models"), remedy=remedy)
 

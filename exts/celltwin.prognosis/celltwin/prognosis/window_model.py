@@ -23,7 +23,8 @@ from .exported_models import (
 from .features import FEATURE_NAMES
 from .past_windows import BEGINNING, PastWindows
 from .scaling import InputScaling
-from .sequence.window_export import DUTY_FORMAT, FORMAT, NETWORK_FILE
+from .sequence.window_description import WindowDescription
+from .sequence.window_export import DESCRIBED_FORMAT, DESCRIPTION, DUTY_FORMAT, FORMAT, NETWORK_FILE
 
 if TYPE_CHECKING:
     from .trust import TrustModel, TrustSettings
@@ -32,6 +33,7 @@ __all__ = ["WindowModel", "WindowNetworks", "default_window_folder", "read_windo
 
 TRUST_FILE, TRUST_NETWORK = "trust.json", "trust.onnx"
 TRUST_FORMAT = 4
+OF_DUTIES = (DUTY_FORMAT, DESCRIBED_FORMAT)  # formats of models that know duties
 SCALES = ("mean", "spread", "stand_in")
 THRESHOLDS = ("standard_quantile", "wide_quantile", "energy_threshold", "distance_threshold", "lowest", "highest")
 REMEDY = "Restore data/models from the repository, or train a model with `celltwin train soh-window`"
@@ -65,6 +67,8 @@ class WindowModel:
         What the score is multiplied with for cells of each protocol; the largest for one that is unknown.
     duties : tuple of str
         Cycling protocols that it tells apart; none where it does not ask how a cell is used.
+    description : WindowDescription, optional
+        What its network must be shown; none where it takes windows as they are.
     """
 
     name: str
@@ -82,6 +86,7 @@ class WindowModel:
     scaling: InputScaling
     duty_factors: Mapping[str, float]
     duties: tuple[str, ...] = ()
+    description: WindowDescription | None = None
 
     @property
     def provenance(self) -> str:
@@ -121,8 +126,8 @@ def default_window_folder(used_like: str = "") -> Path:
     """
     described = "SOH model of past windows"
     if used_like:
-        folder = newest_model("soh", described, REMEDY, form=DUTY_FORMAT)
-        if used_like in read_description(folder, REMEDY, form=DUTY_FORMAT)["model"]["duties"]:
+        folder = newest_model("soh", described, REMEDY, form=OF_DUTIES)
+        if used_like in read_description(folder, REMEDY, form=OF_DUTIES)["model"]["duties"]:
             return folder
     return newest_model("soh", described, REMEDY, form=FORMAT)
 
@@ -135,7 +140,7 @@ def read_window_model(folder: Path) -> tuple[WindowModel, WindowNetworks]:
     ModelError
         If a file is missing, unreadable or not what was exported, or the trust is that of another network.
     """
-    content = read_description(folder, REMEDY, form=(FORMAT, DUTY_FORMAT))
+    content = read_description(folder, REMEDY, form=(FORMAT, *OF_DUTIES))
     trust = read_description(folder, REMEDY, form=TRUST_FORMAT, file=TRUST_FILE)
     with refuse_damaged(folder, REMEDY):
         fields = content["model"]
@@ -156,6 +161,7 @@ def read_window_model(folder: Path) -> tuple[WindowModel, WindowNetworks]:
             scaling=scaling,
             duty_factors={str(name): float(value) for name, value in trust["duty_factors"].items()},
             duties=tuple(str(name) for name in fields.get("duties", ())),
+            description=WindowDescription.from_dict(content[DESCRIPTION]) if DESCRIPTION in content else None,
             **thresholds,
         )
     return model, WindowNetworks(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from celltwin.core import Array
 from .features import FEATURE_NAMES, SAMPLING_DEPENDENT, feature_columns
 from .past_windows import PastWindows
 from .sequence.duty import one_hot
+from .sequence.window_export import DESCRIBED_INPUT
 from .served_models import ServedModel, open_network
 from .trust.trust_export import trust_inputs
 from .trust.trust_model import duty_factors, find_reasons
@@ -80,16 +81,12 @@ class WindowPredictor(ServedModel[WindowModel, "tuple[onnxruntime.InferenceSessi
             If no model has been loaded.
         """
         model, (soh_network, trust_network) = self._require()
-        features = np.ascontiguousarray(windows.features, dtype=np.float64)
-        seen = windows.seen.astype(np.float64)
-        inputs = {"features": features, "seen": seen, "beginning": windows.beginning, "cycle": windows.cycle}
-        if model.duties:
-            inputs["duty"] = one_hot(np.full(windows.cycle.size, self._used_like), model.duties)
+        inputs = self._inputs(windows, model)
         parts = [
             soh_network.run(None, {name: values[start : start + AT_ONCE] for name, values in inputs.items()})[0]
             for start in range(0, windows.cycle.size, AT_ONCE)
         ]
-        found = np.concatenate(parts, axis=1).mean(axis=0)
+        found = np.atleast_2d(np.concatenate(parts, axis=-1)).mean(axis=0)
         something = np.isfinite(windows.features[:, -1, MEASURED]).any(axis=1)
         soh: Array = np.where(something, found, np.nan)
         energy, distance, score = trust_network.run(
@@ -103,6 +100,16 @@ class WindowPredictor(ServedModel[WindowModel, "tuple[onnxruntime.InferenceSessi
             half_width=model.wide_quantile * score,
             reasons=find_reasons(windows, soh, energy, distance, model),
         )
+
+    def _inputs(self, windows: PastWindows, model: WindowModel) -> dict[str, NDArray[Any]]:
+        """Return what the network of SOH takes, by name."""
+        like = np.full(windows.cycle.size, self._used_like)
+        if model.description is not None:
+            return {DESCRIBED_INPUT: model.description.rows(replace(windows, protocol=like))}
+        features = np.ascontiguousarray(windows.features, dtype=np.float64)
+        seen = windows.seen.astype(np.float64)
+        inputs = {"features": features, "seen": seen, "beginning": windows.beginning, "cycle": windows.cycle}
+        return inputs | {"duty": one_hot(like, model.duties)} if model.duties else inputs
 
     def _open(self) -> tuple[WindowModel, tuple[onnxruntime.InferenceSession, onnxruntime.InferenceSession]]:
         folder = self._folder or default_window_folder(self._used_like)

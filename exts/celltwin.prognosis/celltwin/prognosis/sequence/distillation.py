@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from .kinds import FittedKernel
 
-__all__ = ["DistillationSettings", "distil"]
+__all__ = ["DistillationSettings", "distil", "distilled_blocks"]
 
 CHECKPOINT_EVERY = 1000  # steps
 AT_ONCE = 512  # windows that a teacher is asked about together: their likenesses fit the cache
@@ -72,6 +72,11 @@ class DistillationSettings:
         return asdict(self)
 
 
+def distilled_blocks(teacher: FittedKernel) -> tuple[str, ...]:
+    """Return the blocks of described windows that a network must see to answer as a fit does."""
+    return tuple(dict.fromkeys(name for part in teacher.members[0].settings.parts for name in part.blocks))
+
+
 def distil(
     teacher: FittedKernel,
     windows: PastWindows,
@@ -81,7 +86,7 @@ def distil(
     checkpoints: Path | None = None,
     on_step: Callable[[int, float], None] | None = None,
 ) -> torch.nn.Module:
-    """Return a network that answers as a fit does: from described windows to SOH (n,).
+    """Return a network that answers as a fit does: from described windows (n, n_columns), float32, to SOH (n,).
 
     What is drawn follows from the seed and the number of the draw alone, so that a run that was interrupted ends as if
     it had not been. Answers stay within what the teacher says of training windows, and a little more.
@@ -111,8 +116,7 @@ def distil(
 
     from .exportable import kernel_answer
 
-    first = teacher.members[0]
-    blocks = tuple(dict.fromkeys(name for part in first.settings.parts for name in part.blocks))
+    first, blocks = teacher.members[0], distilled_blocks(teacher)
     if not DRAWN_BLOCKS.issuperset(blocks):
         raise SettingsError(
             f"a kernel that looks at {', '.join(sorted(set(blocks) - DRAWN_BLOCKS))} cannot be distilled",
@@ -151,7 +155,9 @@ def distil(
                 activation_fn="silu",
             )
         usual = answer(on_device(described)).cpu().numpy()
-        network: Any = distilled_network(core, blocks, draw(0), usual).to(device)
+        first_draw = draw(0)
+        scaled_by = np.concatenate([first_draw[name] for name in blocks], axis=1, dtype=np.float32)
+        network: Any = distilled_network(core, scaled_by, usual).to(device)
         optimiser = torch.optim.AdamW(core.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, settings.learning_rate, total_steps=settings.steps, pct_start=RISING_SHARE
@@ -162,7 +168,7 @@ def distil(
                 drawn = on_device(draw(1 + step // settings.kept_for))
                 with torch.no_grad():
                     target = ((answer(drawn) - network.mean) / network.unit).to(torch.float32)
-                    inputs = network.inputs(drawn)
+                    inputs = network.scale(torch.cat([drawn[name] for name in blocks], dim=1).to(torch.float32))
             rows = np.random.default_rng((seed, 0, step)).integers(0, settings.drawn, settings.batch)
             chosen = torch.as_tensor(rows).to(device)
             loss = torch.nn.functional.smooth_l1_loss(core(inputs[chosen])[:, 0], target[chosen], beta=settings.huber)

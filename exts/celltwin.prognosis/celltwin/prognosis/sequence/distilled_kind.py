@@ -11,11 +11,9 @@ import numpy as np
 from celltwin.core import Array
 
 from ..past_windows import PastWindows
-from ..scaling import InputScaling
-from .distillation import DistillationSettings, distil
-from .duty import Duties
+from .distillation import DistillationSettings, distil, distilled_blocks
 from .kinds import FittedKernel, FittedModel, KernelKind, Progress, SohModelKind
-from .window_description import describe_windows
+from .window_description import WindowDescription
 
 if TYPE_CHECKING:
     import torch
@@ -39,22 +37,17 @@ class FittedDistilled(FittedModel):
     teacher: FittedKernel
 
     @property
-    def scaling(self) -> InputScaling:
-        """Scale of the features."""
-        return self.teacher.members[0].scaling
-
-    @property
-    def duties(self) -> Duties | None:
-        """Duties of the training cells, where the network looks at them."""
-        return self.teacher.members[0].duties
+    def description(self) -> WindowDescription:
+        """What the network must be shown."""
+        first = self.teacher.members[0]
+        return WindowDescription(scaling=first.scaling, duties=first.duties, blocks=distilled_blocks(self.teacher))
 
     def predict(self, windows: PastWindows) -> Array:
         """Return SOH, shape (1, n) [-]."""
         import torch
 
-        described = describe_windows(windows, self.scaling, self.duties)
         with torch.no_grad():
-            found: Array = self.network({name: torch.as_tensor(each) for name, each in described.items()}).numpy()
+            found: Array = self.network(torch.as_tensor(self.description.rows(windows))).numpy()
         return found[np.newaxis]
 
 

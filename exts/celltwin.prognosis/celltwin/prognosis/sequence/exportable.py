@@ -39,8 +39,6 @@ def exportable_module(fitted: FittedModel) -> torch.nn.Module:
     module: torch.nn.Module
     if isinstance(fitted, FittedKernel):
         module = classes.kernel(fitted.members)
-    elif isinstance(fitted, FittedDistilled):
-        module = classes.distilled(fitted)
     elif isinstance(fitted, FittedNetworks):
         module = classes.networks(fitted)
     elif isinstance(fitted, FittedBlend):
@@ -49,7 +47,7 @@ def exportable_module(fitted: FittedModel) -> torch.nn.Module:
     else:
         raise ModelError(
             f"a fit of {type(fitted).__name__} cannot be exported",
-            remedy="Choose a kernel, what is distilled from one, blend, or a kind of network",
+            remedy="Choose kernel, blend or a kind of network",
         )
     return module.eval()
 
@@ -66,7 +64,7 @@ def known_duties(fitted: FittedModel) -> tuple[str, ...]:
         found = [member.duties.names for member in fitted.members if member.duties is not None]
         return found[0] if found else ()
     if isinstance(fitted, FittedDistilled):
-        return fitted.duties.names if fitted.duties is not None else ()
+        return known_duties(fitted.teacher)
     if isinstance(fitted, FittedBlend):
         return next((names for names in map(known_duties, fitted.parts) if names), ())
     return ()
@@ -126,25 +124,6 @@ def _classes() -> SimpleNamespace:
                 ]
             )
 
-    class Distilled(torch.nn.Module):
-        """A network that has learnt what kernel regressions answer."""
-
-        def __init__(self, fitted: FittedDistilled) -> None:
-            super().__init__()
-            self.describe = window_description(fitted.scaling, fitted.duties)
-            self.network = fitted.network
-
-        def forward(
-            self,
-            windows: torch.Tensor,
-            seen: torch.Tensor,
-            beginning: torch.Tensor,
-            cycle: torch.Tensor,
-            duty: torch.Tensor | None = None,
-        ) -> torch.Tensor:
-            answer: torch.Tensor = self.network(self.describe(windows, seen, beginning, cycle, duty))
-            return answer[None]
-
     class Networks(torch.nn.Module):
         """All networks of a fit."""
 
@@ -196,4 +175,4 @@ def _classes() -> SimpleNamespace:
             soh: torch.Tensor = total
             return soh
 
-    return SimpleNamespace(answer=Answer, kernel=Kernel, distilled=Distilled, networks=Networks, blend=Blend)
+    return SimpleNamespace(answer=Answer, kernel=Kernel, networks=Networks, blend=Blend)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from celltwin.core import Array, ModelError
+from celltwin.core import ModelError
 
 from ..cycles import CycleSet
 from ..exported_models import CARD_FILE, MODEL_FILE, write_model_files
 from ..features import FEATURE_NAMES
 from ..onnx_export import export_module
 from ..past_windows import BEGINNING, PastWindows
+from .distilled_kind import FittedDistilled
 from .duty import one_hot
 from .exportable import exportable_module, known_duties
 from .kinds import FittedModel, SohModelKind
@@ -27,6 +29,8 @@ __all__ = ["export_windows"]
 
 NETWORK_FILE = "soh.onnx"
 FORMAT, DUTY_FORMAT = "past windows 1", "past windows of a duty 1"
+DESCRIBED_FORMAT = "described windows 1"  # of a network that is shown what WindowDescription says of windows
+DESCRIPTION, DESCRIBED_INPUT = "description", "described"
 LARGEST_DIFFERENCE = 1e-4  # [SOH], between ONNX Runtime and the fit
 INPUT_NAMES = ("features", "seen", "beginning", "cycle", "duty")  # the last where the model knows duties
 
@@ -70,10 +74,12 @@ def export_windows(
         If the kind cannot be exported, the exported network differs from the fit, or the folder cannot be written.
     """
     duties = known_duties(fitted)
-    network, difference = _to_onnx(exportable_module(fitted), fitted, sample)
+    description = fitted.description if isinstance(fitted, FittedDistilled) else None
+    module = fitted.network if isinstance(fitted, FittedDistilled) else exportable_module(fitted)
+    network, difference = _to_onnx(module, fitted, sample)
     digest = hashlib.sha256(network).hexdigest()
     content = {
-        "format": DUTY_FORMAT if duties else FORMAT,
+        "format": DESCRIBED_FORMAT if description else DUTY_FORMAT if duties else FORMAT,
         "model": {
             "name": folder.name,
             "inputs": list(FEATURE_NAMES),
@@ -84,6 +90,7 @@ def export_windows(
             "duties": list(duties),
             "network_digest": digest,
         },
+        **({DESCRIPTION: description.as_dict()} if description else {}),
         "training": {
             "data_sha256": cycles.digest,
             "cells": list(training),
@@ -93,25 +100,31 @@ def export_windows(
             "largest_difference_onnx_fit": difference,
         },
     }
-    card = _card(folder.name, digest, kind, cycles, training, figures, chemistry, duties)
+    card = _card(folder.name, digest, kind, cycles, training, figures, chemistry, duties, description is not None)
     write_model_files(folder, {NETWORK_FILE: network, MODEL_FILE: content, CARD_FILE: card})
     return digest
+
+
+def _arrays(fitted: FittedModel, sample: PastWindows) -> dict[str, NDArray[Any]]:
+    """Return what an exported network takes, by name."""
+    if isinstance(fitted, FittedDistilled):
+        return {DESCRIBED_INPUT: fitted.description.rows(sample)}
+    values = [sample.features, sample.seen, sample.beginning, sample.cycle]
+    duties = known_duties(fitted)
+    if duties:
+        values.append(one_hot(sample.protocol, duties))
+    return {name: np.array(each, dtype=np.float64) for name, each in zip(INPUT_NAMES, values, strict=False)}
 
 
 def _to_onnx(module: torch.nn.Module, fitted: FittedModel, sample: PastWindows) -> tuple[bytes, float]:
     import onnxruntime
     import torch
 
-    values = [sample.features, sample.seen.astype(np.float64), sample.beginning, sample.cycle]
-    duties = known_duties(fitted)
-    if duties:
-        values.append(one_hot(sample.protocol, duties))
-    arrays: list[Array] = [np.array(each, dtype=np.float64) for each in values]
-    names = INPUT_NAMES[: len(arrays)]
-    tensors = {name: torch.as_tensor(each) for name, each in zip(names, arrays, strict=True)}
+    arrays = _arrays(fitted, sample)
+    tensors = {name: torch.as_tensor(each) for name, each in arrays.items()}
     network = export_module(module, tensors, ("soh",))
     session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, dict(zip(names, arrays, strict=True)))
+    (found,) = session.run(None, arrays)
     difference = float(np.abs(found - fitted.predict(sample)).max())
     if not difference <= LARGEST_DIFFERENCE:
         raise ModelError(
@@ -119,6 +132,16 @@ def _to_onnx(module: torch.nn.Module, fitted: FittedModel, sample: PastWindows) 
             remedy="Report the versions of torch, onnx and onnxruntime",
         )
     return network, difference
+
+
+_INPUTS = {
+    True: f"""`{DESCRIBED_INPUT}` (n, columns), float32: what `WindowDescription` says of the windows;
+`{DESCRIPTION}` in `{MODEL_FILE}` has its blocks, scales and duties.""",
+    False: f"""`features` (n, window, {len(FEATURE_NAMES)}), oldest first, before its first cycle a cell repeats it;
+`seen` (n, window), 1 or 0; `beginning` (n, {len(FEATURE_NAMES)}); `cycle` (n,); all float64, in the units of
+the data, values that are not finite included. A model that knows duties takes `duty` (n, duties) as well,
+1 in the column of the one that the cell has.""",
+}
 
 
 def _card(
@@ -130,6 +153,7 @@ def _card(
     figures: dict[str, object],
     chemistry: str,
     names: tuple[str, ...],
+    described: bool,
 ) -> str:
     duties = ", ".join(names) if names else "none: it does not ask how a cell is used"
     return f"""# {name}
@@ -140,10 +164,7 @@ Kind `{kind.name}`; network SHA-256 `{digest}`.
 
 ## Inputs and output
 
-`features` (n, {kind.window}, {len(FEATURE_NAMES)}), oldest first, before its first cycle a cell repeats it; `seen`
-(n, {kind.window}), 1 or 0; `beginning` (n, {len(FEATURE_NAMES)}); `cycle` (n,); all float64, in the units of the
-data, values that are not finite included. A model that knows duties takes `duty` (n, duties) as well, 1 in the
-column of the one that the cell has. Output `soh` (members, n). Duties: {duties}.
+{_INPUTS[described]} Output `soh` (members, n). Duties: {duties}.
 
 ## Data and figures
 

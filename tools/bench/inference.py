@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -77,7 +78,7 @@ def run() -> Figures:
 
 
 def _add_past(figures: Figures, spec: PackSpec, random: np.random.Generator) -> None:
-    """Measure what a charge of every cell costs, in processor time of the one thread that answers."""
+    """Measure what a charge of every cell costs: processor time of each part, and how long an answer takes."""
     health, life = PackSoh(spec, SohPredictor(spec), past := WindowPredictor(used_like="2C")), PackLife(spec, "2C")
     begun = time.perf_counter()
     health.load()
@@ -102,7 +103,16 @@ def _add_past(figures: Figures, spec: PackSpec, random: np.random.Generator) -> 
         taken.setdefault(name, []).append(1e3 * (time.thread_time() - begun))
         return result
 
+    beside, answers = ThreadPoolExecutor(max_workers=1), []
     for number in range(REPEATS):
+        charge()
+        pasts = history.look()
+        pasts.windows(past.model.window, cells)
+        begun = time.perf_counter()  # as PackPrognosis asks: health here, life in a thread of its own
+        lives = beside.submit(life.assess, pasts)
+        health.assess(pasts)
+        lives.result()
+        answers.append(1e3 * (time.perf_counter() - begun))
         charge()
         pasts = measure("recorder: a look after a charge of every cell", history.look)
         measure("windows of 2,800 cells", lambda: pasts.windows(past.model.window, cells))  # noqa: B023
@@ -122,7 +132,10 @@ def _add_past(figures: Figures, spec: PackSpec, random: np.random.Generator) -> 
             strict=True,
         )
     ]
-    figures.add("SOH + remaining life + intervals of 2,800 cells, median", float(np.median(both)), "ms", target=25.0)
+    beside.shutdown()
+    name = "SOH + remaining life + intervals of 2,800 cells"
+    figures.add(f"{name}, median", float(np.median(answers)), "ms", target=25.0)
+    figures.add(f"{name}, processor time, median", float(np.median(both)), "ms")
     figures.add("memory of the past of 2,800 cells", history.memory / 2**20, "MiB", target=20.0)
 
 

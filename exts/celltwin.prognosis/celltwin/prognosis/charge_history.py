@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +81,7 @@ class CellPasts:
     watched: float
     _ring: Floats
     _gathered: dict[str, tuple[Floats, NDArray[np.bool_]]] = field(default_factory=dict, repr=False)
+    _gathering: Lock = field(default_factory=Lock, repr=False)  # health and life ask at the same time
 
     @property
     def beginning(self) -> Array:
@@ -106,11 +108,18 @@ class CellPasts:
             Features (n, length, 16), where the oldest known charge stands in for those before it; (n, length). Equal
             places of all cells lie together in memory. Both are read-only; those of all cells are gathered once.
         """
-        whole = cells.size == self.count.size
-        if whole and "newest" in self._gathered:
+        if cells.size < self.count.size:
+            newest, seen = self._gather(length, cells)
+        else:
+            with self._gathering:
+                if "newest" not in self._gathered:
+                    self._gathered["newest"] = self._gather(LONGEST_PAST, cells)
             newest, seen = self._gathered["newest"]
-            return np.moveaxis(newest[-length:], 0, 1), seen[-length:].T
-        asked = LONGEST_PAST if whole else length
+        return np.moveaxis(newest[-length:], 0, 1), seen[-length:].T
+
+    def _gather(self, asked: int, cells: NDArray[np.intp]) -> tuple[Floats, NDArray[np.bool_]]:
+        """Return so many newest charges, (asked, n, 16), and which of these there have been, (asked, n)."""
+        whole = cells.size == self.count.size
         number = self.count[cells] - np.arange(asked, 0, -1)[:, np.newaxis]
         oldest = (self.count - self.held)[cells]
         seen = number >= oldest
@@ -121,9 +130,7 @@ class CellPasts:
             newest = self._ring.reshape(-1, len(FEATURE_NAMES)).take(slots * self.count.size + cells, axis=0)
         for array in (newest, seen):
             array.flags.writeable = False
-        if whole:
-            self._gathered["newest"] = (newest, seen)
-        return np.moveaxis(newest[-length:], 0, 1), seen[-length:].T
+        return newest, seen
 
     def windows(self, length: int, cells: NDArray[np.intp]) -> PastWindows:
         """Return the past window that each of some cells ends with now; labels are unknown (NaN)."""

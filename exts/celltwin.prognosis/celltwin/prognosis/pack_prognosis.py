@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -53,6 +54,7 @@ class PackPrognosis:
         self._history = open_history(spec, past)
         self._health = PackSoh(spec, SohPredictor(spec, self._features), WindowPredictor(used_like=used_like))
         self._life = PackLife(spec, used_like)
+        self._beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="celltwin-life")
         self._risk = RunawayRiskPredictor(spec)
         self._saved = (self._history.revision, float("-inf"))
 
@@ -85,11 +87,9 @@ class PackPrognosis:
         evidence, pasts = self._risk.evidence, self._history.look()
 
         def answer() -> tuple[Reading, ...]:
-            readings = (
-                *self._health.predict(pasts, state),
-                *self._life.predict(pasts),
-                *self._risk.predict(state, evidence),
-            )
+            lives = self._beside.submit(self._life.predict, pasts)
+            health = self._health.predict(pasts, state)
+            readings = (*health, *lives.result(), *self._risk.predict(state, evidence))
             if pasts.revision != self._saved[0] and pasts.time - self._saved[1] >= SAVE_PERIOD:
                 self._save(pasts)
             return readings
@@ -97,13 +97,14 @@ class PackPrognosis:
         return answer
 
     def close(self) -> None:
-        """Write the past charges a last time.
+        """End, and write the past charges a last time.
 
         Raises
         ------
         RecordingError
             If they cannot be written.
         """
+        self._beside.shutdown(cancel_futures=True)
         self._save(self._history.look())
 
     def _save(self, pasts: CellPasts) -> None:

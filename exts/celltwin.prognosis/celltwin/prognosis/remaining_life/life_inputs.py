@@ -187,16 +187,28 @@ def _extremes(soh: Array) -> Array:
 
 def finite_median(values: NDArray[np.floating]) -> Array:
     """Return the median over axis 0 of what is not NaN, NaN where there is nothing; quick where all is known."""
+    if np.isfinite(values).all():
+        rows = _ordered(values)
+        between: Array = (rows[(len(values) - 1) // 2] + rows[len(values) // 2]) / 2.0
+        return between
     ordered = np.sort(values, axis=0)  # NaN goes last
     known = np.isfinite(ordered)
-    if known[-1].all():
-        between: Array = (ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2.0
-        return between
     count = known.sum(axis=0)
     lower = np.take_along_axis(ordered, np.maximum(count - 1, 0)[np.newaxis] // 2, axis=0)[0]
     upper = np.take_along_axis(ordered, np.minimum(count // 2, len(values) - 1)[np.newaxis], axis=0)[0]
     middle: Array = np.where(count > 0, (lower + upper) / 2.0, np.nan)
     return middle
+
+
+def _ordered(values: NDArray[np.floating]) -> list[NDArray[np.floating]]:
+    """Return rows of finite values in rising order, by exchanges of neighbours: whole rows at once take a third."""
+    rows, spare = [row.copy() for row in values], np.empty_like(values[0])
+    for turn in range(len(rows)):
+        for first in range(turn % 2, len(rows) - 1, 2):
+            np.minimum(rows[first], rows[first + 1], out=spare)
+            np.maximum(rows[first], rows[first + 1], out=rows[first + 1])
+            rows[first], spare = spare, rows[first]
+    return rows
 
 
 def _newest(values: NDArray[np.floating]) -> Array:

@@ -14,6 +14,7 @@ from celltwin.core import Array
 from ..features import feature_columns
 from ..past_windows import PastWindows
 from ..scaling import InputScaling
+from ..window_means import bounded_means
 from .duty import Duties
 from .window_inputs import LARGEST_INPUT
 
@@ -68,7 +69,7 @@ class WindowDescription:
 
     def rows(self, windows: PastWindows) -> NDArray[np.float32]:
         """Return the blocks of windows side by side, shape (n, n_columns)."""
-        described = describe_windows(windows, self.scaling, self.duties, blocks=self.blocks, precision=np.float32)
+        described = describe_windows(windows, self.scaling, self.duties, blocks=self.blocks)
         return np.concatenate([described[name] for name in self.blocks], axis=1, dtype=np.float32)
 
     def as_dict(self) -> dict[str, object]:
@@ -98,7 +99,6 @@ def describe_windows(
     duties: Duties | None = None,
     *,
     blocks: tuple[str, ...] | None = None,
-    precision: type[np.floating[Any]] = np.float64,
 ) -> dict[str, Array]:
     """Return blocks of numbers that describe windows of at least 24 cycles, each of shape (n, n_columns).
 
@@ -118,12 +118,8 @@ def describe_windows(
         Of the training cells.
     blocks : tuple of str, optional
         The blocks that are wanted; all where absent.
-    precision : type
-        What averages are taken in: single precision takes a third of the time, and is exact to thousandths of a spread.
     """
-    held = _held(windows.features[:, -DESCRIBED_WINDOW:], scaling, precision)
-    newest = scaling.apply(held[:, -1].astype(np.float64))
-    short, long = (scaling.apply(_mean(held, windows, length)) for length in (SHORT, DESCRIBED_WINDOW))
+    newest, short, long = bounded_means(windows, scaling, (SHORT, DESCRIBED_WINDOW), reach=LARGEST_INPUT)
     beginning = np.clip(scaling.apply(windows.beginning), -LARGEST_INPUT, LARGEST_INPUT)
     described = {
         "newest": newest,
@@ -142,23 +138,6 @@ def describe_windows(
     return described if blocks is None else {name: described[name] for name in blocks}
 
 
-def _held(features: Array, scaling: InputScaling, precision: type[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    """Return features (n, cycles, n_inputs) with stand-ins where not finite, held within bounds, not scaled."""
-    n, cycles, n_inputs = features.shape
-    rows = features.astype(precision).reshape(n, cycles * n_inputs)  # long rows: passes take a third of the time
-
-    def repeated(constants: Array) -> NDArray[np.floating[Any]]:
-        return np.tile(constants.astype(precision), cycles)
-
-    finite = np.isfinite(rows)
-    if not finite.all():
-        rows = np.where(finite, rows, repeated(scaling.stand_in))
-    reach = LARGEST_INPUT * scaling.spread
-    np.maximum(rows, repeated(scaling.mean - reach), out=rows)
-    np.minimum(rows, repeated(scaling.mean + reach), out=rows)
-    return rows.reshape(n, cycles, n_inputs)
-
-
 def _ratio(windows: PastWindows, scaling: InputScaling) -> Array:
     columns = feature_columns(tuple(RATIOS))
     raw = windows.features[:, -SHORT:, columns]
@@ -171,9 +150,7 @@ def _ratio(windows: PastWindows, scaling: InputScaling) -> Array:
     return ratio
 
 
-def _mean(values: NDArray[np.floating[Any]], windows: PastWindows, length: int) -> Array:
-    """Return the mean of the newest ``length`` cycles that were seen, shape (n, k), of values (n, cycles, k)."""
-    seen = windows.seen[:, -length:]
-    weights = (seen / seen.sum(axis=1, keepdims=True)).astype(values.dtype)
-    mean: Array = (weights[:, np.newaxis] @ values[:, -length:])[:, 0].astype(np.float64)
+def _mean(values: Array, windows: PastWindows, length: int) -> Array:
+    weights = windows.seen[:, -length:, np.newaxis]
+    mean: Array = (values[:, -length:] * weights).sum(axis=1) / weights.sum(axis=1)
     return mean

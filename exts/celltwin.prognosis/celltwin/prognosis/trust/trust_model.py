@@ -13,6 +13,7 @@ from celltwin.core import Array, CelltwinError
 
 from ..past_windows import PastWindows
 from ..scaling import InputScaling, Territory
+from ..window_means import bounded_means
 from .dagmm_training import dagmm_energy
 from .error_scale import ErrorScale
 
@@ -299,23 +300,9 @@ def scaled_rows(windows: PastWindows, scaling: InputScaling) -> tuple[Array, Arr
 
     Where nothing is known of the beginning it is the average: as if nothing had changed.
     """
-    weights = (windows.seen / windows.seen.sum(axis=1, keepdims=True)).astype(windows.features.dtype)[:, np.newaxis]
-    if _within(windows.features, scaling):  # scaling is linear: that of the average is all it takes
-        average = scaling.apply(np.matmul(weights, windows.features)[:, 0])
-    else:
-        values = scaling.apply(windows.features)
-        np.clip(values, -LARGEST_ROW, LARGEST_ROW, out=values)
-        average = np.matmul(weights, values)[:, 0]
+    newest, average = bounded_means(windows, scaling, (windows.features.shape[1],), reach=LARGEST_ROW)
     beginning = np.clip(scaling.apply(windows.beginning), -LARGEST_ROW, LARGEST_ROW)
-    newest = np.clip(scaling.apply(windows.features[:, -1]), -LARGEST_ROW, LARGEST_ROW)
     return average, np.where(np.isfinite(windows.beginning), beginning, average), newest
-
-
-def _within(features: Array, scaling: InputScaling) -> bool:
-    """Return whether all features (n, window, n_inputs) are finite and none would be clipped."""
-    flat = features.reshape(len(features), -1)  # extremes over one axis alone cost a quarter
-    ends = np.stack([flat.min(axis=0), flat.max(axis=0)]).reshape(2, *features.shape[1:])
-    return bool((np.abs(ends - scaling.mean) <= LARGEST_ROW * scaling.spread).all())
 
 
 def mixture_rows(average: Array, beginning: Array, cycle: Array, soh: Array) -> Array:

@@ -108,12 +108,13 @@ def describe_past(
     columns = feature_columns(USED)
     past = np.moveaxis(features, 1, 0)
     finite = np.isfinite(past)
-    if not finite.all():
+    whole = bool(finite.all())
+    if not whole:
         past = np.where(finite, past, np.nan)
-    newest = _newest(past)
+    newest = past[-1] if whole else _newest(past)
     now = finite_median(past[-NEWEST:])
     parts = [newest, now, now - beginning, beginning]
-    parts += [_slope(past[-span:]) for span in FEATURE_SPANS]
+    parts += [_slope(past[-span:], whole=whole) for span in FEATURE_SPANS]
     parts = [part[:, columns] for part in parts]
     if history is not None and extremes is not None:
         soh = history.T[:, :, np.newaxis]
@@ -222,13 +223,16 @@ def _newest(values: NDArray[np.floating]) -> Array:
     return newest
 
 
-def _slope(values: NDArray[np.floating]) -> Array:
-    """Return the least-squares slope over axis 0 [1/cycle] of what is not NaN; 0 for fewer than three values."""
+def _slope(values: NDArray[np.floating], *, whole: bool = False) -> Array:
+    """Return the least-squares slope over axis 0 [1/cycle] of what is not NaN; 0 for fewer than three values.
+
+    ``whole`` says that all is finite, which is then not looked at again.
+    """
     time = np.arange(len(values)) - (len(values) - 1) / 2.0
+    if whole or np.isfinite(values).all():
+        found: Array = np.tensordot((time / (time**2).sum()).astype(values.dtype), values, axes=1)
+        return found
     known = np.isfinite(values)
-    if known.all():
-        whole: Array = np.tensordot((time / (time**2).sum()).astype(values.dtype), values, axes=1)
-        return whole
     filled = np.where(known, values, 0.0).astype(np.float64)
     total, moment = (np.tensordot(basis, filled, axes=1) for basis in (np.ones(len(time)), time))
     count, first, second = (np.tensordot(time**power, known.astype(np.float64), axes=1) for power in range(3))

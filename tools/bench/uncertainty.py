@@ -235,9 +235,9 @@ def _draw(path: Path, honest: Sequence[tuple[Part, Part]], crossed: list[Interva
             np.arange(batches.size) + shift, shares.mean(axis=0), 0.3, yerr=shares.std(axis=0), label=label, alpha=0.8
         )
     axis.axhline(0.9, color="k", ls="--")
-    axis.set(ylabel="share of cycles inside the 90 % interval [-]", ylim=(0.5, 1.05), xlabel="batch")
+    axis.set(ylabel="share of cycles inside the 90 % interval [-]", ylim=(0.0, 1.05), xlabel="protocol")
     axis.set_xticks(np.arange(batches.size), batches, fontsize=8)
-    axis.legend(fontsize=8, loc="lower left")
+    axis.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     save_picture(figure, path, framed=False)
 
 

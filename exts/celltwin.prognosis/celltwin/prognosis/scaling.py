@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,7 @@ __all__ = ["InputScaling", "Territory", "fit_scaling", "fit_territory"]
 
 # Added to the covariance of scaled inputs: nearly collinear inputs must not make everything look far away.
 SHRINKAGE = 1e-2
+SCALES = ("mean", "spread", "stand_in")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,6 +33,15 @@ class InputScaling:
     mean: Array
     spread: Array
     stand_in: Array
+
+    def as_dict(self) -> dict[str, list[float]]:
+        """Return it as JSON takes it."""
+        return {name: getattr(self, name).tolist() for name in SCALES}
+
+    @staticmethod
+    def from_dict(content: Mapping[str, Any]) -> InputScaling:
+        """Return what :meth:`as_dict` gave; KeyError, TypeError or ValueError where it is damaged."""
+        return InputScaling(**{name: np.array(content[name], dtype=np.float64) for name in SCALES})
 
     def apply(self, values: Array) -> Array:
         """Return inputs of shape (..., n_inputs) scaled in their own precision, values that are not finite replaced."""

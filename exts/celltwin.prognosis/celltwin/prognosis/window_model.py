@@ -34,7 +34,6 @@ __all__ = ["WindowModel", "WindowNetworks", "default_window_folder", "read_windo
 TRUST_FILE, TRUST_NETWORK = "trust.json", "trust.onnx"
 TRUST_FORMAT = 4
 OF_DUTIES = (DUTY_FORMAT, DESCRIBED_FORMAT)  # formats of models that know duties
-SCALES = ("mean", "spread", "stand_in")
 THRESHOLDS = ("standard_quantile", "wide_quantile", "energy_threshold", "distance_threshold", "lowest", "highest")
 REMEDY = "Restore data/models from the repository, or train a model with `celltwin train soh-window`"
 
@@ -149,7 +148,7 @@ def read_window_model(folder: Path) -> tuple[WindowModel, WindowNetworks]:
     with refuse_damaged(folder, REMEDY, file=TRUST_FILE):
         if trust["of"] != fields["network_digest"]:
             raise ModelError(f"{TRUST_FILE} belongs to another network", where=str(folder), remedy=REMEDY)
-        scaling = InputScaling(**{name: np.array(trust["scaling"][name], dtype=np.float64) for name in SCALES})
+        scaling = InputScaling.from_dict(trust["scaling"])
         thresholds = {name: float(trust["thresholds"][name]) for name in THRESHOLDS}
         model = WindowModel(
             name=folder.name,
@@ -209,7 +208,7 @@ def write_window_trust(
         "trust_digest": digest,
         "thresholds": {name: getattr(calibration, name) for name in THRESHOLDS},
         "duty_factors": dict(calibration.duty_factors),
-        "scaling": {name: getattr(model.surroundings.scaling, name).tolist() for name in SCALES},
+        "scaling": model.surroundings.scaling.as_dict(),
         "training": {"settings": settings.as_dict(), "seed": seed, "figures": figures},
     }
     card = (folder / CARD_FILE).read_text(encoding="utf-8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,7 @@ from celltwin.core import Array
 
 from .features import FEATURE_NAMES, SAMPLING_DEPENDENT, feature_columns
 from .past_windows import PastWindows
-from .sequence.duty import one_hot
-from .sequence.window_export import DESCRIBED_INPUT
+from .sequence.window_export import network_arrays
 from .served_models import ServedModel, open_network
 from .trust.trust_export import trust_inputs
 from .trust.trust_model import duty_factors, find_reasons
@@ -81,7 +80,8 @@ class WindowPredictor(ServedModel[WindowModel, "tuple[onnxruntime.InferenceSessi
             If no model has been loaded.
         """
         model, (soh_network, trust_network) = self._require()
-        inputs = self._inputs(windows, model)
+        own = replace(windows, protocol=np.full(windows.cycle.size, self._used_like))
+        inputs = network_arrays(own, model.duties, model.description)
         parts = [
             soh_network.run(None, {name: values[start : start + AT_ONCE] for name, values in inputs.items()})[0]
             for start in range(0, windows.cycle.size, AT_ONCE)
@@ -100,16 +100,6 @@ class WindowPredictor(ServedModel[WindowModel, "tuple[onnxruntime.InferenceSessi
             half_width=model.wide_quantile * score,
             reasons=find_reasons(windows, soh, energy, distance, model),
         )
-
-    def _inputs(self, windows: PastWindows, model: WindowModel) -> dict[str, NDArray[Any]]:
-        """Return what the network of SOH takes, by name."""
-        like = np.full(windows.cycle.size, self._used_like)
-        if model.description is not None:
-            return {DESCRIBED_INPUT: model.description.rows(replace(windows, protocol=like))}
-        features = np.ascontiguousarray(windows.features, dtype=np.float64)
-        seen = windows.seen.astype(np.float64)
-        inputs = {"features": features, "seen": seen, "beginning": windows.beginning, "cycle": windows.cycle}
-        return inputs | {"duty": one_hot(like, model.duties)} if model.duties else inputs
 
     def _open(self) -> tuple[WindowModel, tuple[onnxruntime.InferenceSession, onnxruntime.InferenceSession]]:
         folder = self._folder or default_window_folder(self._used_like)

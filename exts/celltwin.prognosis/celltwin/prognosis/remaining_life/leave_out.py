@@ -7,7 +7,14 @@ from numpy.typing import NDArray
 
 from celltwin.core import Array
 
-__all__ = ["LeaveOut"]
+__all__ = ["JITTER", "LeaveOut", "first_rows"]
+
+JITTER = 1e-3  # added to the likeness of centres with themselves
+
+
+def first_rows(cell: NDArray[np.str_]) -> NDArray[np.intp]:
+    """Return the first row of each cell, of cells (n,) whose rows lie together."""
+    return np.flatnonzero(np.r_[True, cell[1:] != cell[:-1]])
 
 
 class LeaveOut:

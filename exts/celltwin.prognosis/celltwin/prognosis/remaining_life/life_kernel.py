@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from celltwin.core import Array
 
 from ..sequence.kernel_regression import draw_rows, matern_likeness
-from .leave_out import LeaveOut
+from .leave_out import JITTER, LeaveOut, first_rows
 from .life_inputs import input_names
+from .life_knowledge import AGE_PER_LIFE
 from .life_late import LateRegression, LateSettings, NearEnd, fit_late
 from .life_network import LifeRows
 
@@ -31,13 +32,11 @@ if TYPE_CHECKING:
 
 __all__ = ["LifeKernelSettings", "train_life_kernel"]
 
-AGE_PER_LIFE = 3.0  # by what `show_past` multiplies the age
 SCALE_OFFSET = 0.1  # [typical lives] added to what remains before its logarithm is taken
 SMALLEST_ERROR = 0.005  # [typical lives]
 DUTY_PENALTY = 2.0  # [cells] that pull the scale of a duty to that of all
 FIRST_SPREAD = 0.1  # [typical lives]
 SMALLEST_PROXY = 0.2
-JITTER = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +143,7 @@ def train_life_kernel(
     likeness = np.mean([matern_likeness(*each) for each in zip(places, centres, strict=True)], axis=0)
     within = likeness[drawn] + JITTER * np.eye(drawn.size)
     inverse = inv(likeness.T @ likeness + settings.noise * within, overwrite_a=True)
-    starts = np.flatnonzero(np.r_[True, cell[1:] != cell[:-1]])
+    starts = first_rows(cell)
     targets, left_out = _complete(rows, starts, LeaveOut(starts, likeness, inverse), settings.rounds)
     late = None
     if near_end:

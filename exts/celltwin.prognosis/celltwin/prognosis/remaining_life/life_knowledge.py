@@ -15,11 +15,12 @@ from .life_calibration import LifeCalibration
 from .life_inputs import LifeInputs, input_names, now_columns
 from .life_prediction import LifeDoubt, RemainingLife, describe_life
 
-__all__ = ["LifeKnowledge", "scale_inputs", "show_past"]
+__all__ = ["AGE_PER_LIFE", "MIDDLE_AGE", "LifeKnowledge", "scale_inputs", "show_past"]
 
 FARTHEST = 5.0  # scaled inputs are held within so many spreads: an outlier must not take a network anywhere
 FEW_CYCLES = 10
 OLDEST = 2.0  # [typical lives]; older is as old, and flagged
+AGE_PER_LIFE, MIDDLE_AGE = 3.0, 0.5  # an age is shown as this factor times what it is above this age
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -125,7 +126,7 @@ def show_past(scaled: Array, duty: NDArray[np.intp], age: Array, n_duties: int) 
         Number of duties.
     """
     one_of = (duty[:, np.newaxis] == np.arange(n_duties)).astype(np.float64)
-    middle = 3.0 * (np.minimum(age, OLDEST)[:, np.newaxis] - 0.5)
+    middle = AGE_PER_LIFE * (np.minimum(age, OLDEST)[:, np.newaxis] - MIDDLE_AGE)
     return np.concatenate([scaled, one_of, middle, middle**2 / 2.0], axis=1)
 
 

@@ -11,13 +11,12 @@ from celltwin.core import Array
 
 from ..scaling import InputScaling
 from ..sequence.kernel_regression import draw_rows, matern_likeness
-from .leave_out import LeaveOut
+from .leave_out import JITTER, LeaveOut, first_rows
 from .life_inputs import FALL, input_names
+from .life_knowledge import AGE_PER_LIFE, MIDDLE_AGE
 
 __all__ = ["LateRegression", "LateSettings", "NearEnd", "fit_late"]
 
-AGE_PER_LIFE, MIDDLE_AGE = 3.0, 0.5  # `show_past` gives 3 (age - 1/2)
-JITTER = 1e-3
 SOH_NOW = "SOH now"
 
 
@@ -144,8 +143,7 @@ def fit_late(
     likeness = matern_likeness(place[near], place[drawn])
     within = matern_likeness(place[drawn], place[drawn]) + JITTER * np.eye(drawn.size)
     inverse = np.linalg.inv(likeness.T @ likeness + settings.noise * within)
-    learnt, of = targets[near], cell[near]
-    starts = np.flatnonzero(np.r_[True, of[1:] != of[:-1]])
+    learnt, starts = targets[near], first_rows(cell[near])
     both = left_out.copy()
     mixed = share[near, np.newaxis]
     both[near] = mixed * left_out[near] + (1.0 - mixed) * LeaveOut(starts, likeness, inverse)(learnt)

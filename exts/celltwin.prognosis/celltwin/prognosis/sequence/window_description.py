@@ -30,7 +30,6 @@ __all__ = [
 ]
 
 SHORT, DESCRIBED_WINDOW = 6, 24  # cycles of the two averages
-SCALES = ("mean", "spread", "stand_in")
 SMALLEST = 1e-9  # of a feature whose logarithm is taken
 # Cycles that make one unit of age, and what the logarithm of the cycle number is divided by.
 AGE_SCALE, LOGARITHM_SCALE = 400.0, 3.0
@@ -74,20 +73,18 @@ class WindowDescription:
 
     def as_dict(self) -> dict[str, object]:
         """Return it as JSON takes it."""
-        scaling = {name: getattr(self.scaling, name).tolist() for name in SCALES}
         return {
             "blocks": list(self.blocks),
-            "scaling": scaling,
+            "scaling": self.scaling.as_dict(),
             "duties": None if self.duties is None else asdict(self.duties),
         }
 
     @staticmethod
     def from_dict(content: Mapping[str, Any]) -> WindowDescription:
         """Return what :meth:`as_dict` gave; KeyError, TypeError or ValueError where it is damaged."""
-        scales = {name: np.array(content["scaling"][name], dtype=np.float64) for name in SCALES}
         duties = content["duties"]
         return WindowDescription(
-            scaling=InputScaling(**scales),
+            scaling=InputScaling.from_dict(content["scaling"]),
             duties=None if duties is None else Duties(**{**duties, "names": tuple(duties["names"])}),
             blocks=tuple(content["blocks"]),
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from celltwin.core import ModelError
+from celltwin.core import Array, ModelError
 
 from ..cycles import CycleSet
 from ..exported_models import CARD_FILE, MODEL_FILE, write_model_files
@@ -21,11 +21,12 @@ from .distilled_kind import FittedDistilled
 from .duty import one_hot
 from .exportable import exportable_module, known_duties
 from .kinds import FittedModel, SohModelKind
+from .window_description import WindowDescription
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["export_windows"]
+__all__ = ["export_windows", "network_arrays"]
 
 NETWORK_FILE = "soh.onnx"
 FORMAT, DUTY_FORMAT = "past windows 1", "past windows of a duty 1"
@@ -76,7 +77,7 @@ def export_windows(
     duties = known_duties(fitted)
     description = fitted.description if isinstance(fitted, FittedDistilled) else None
     module = fitted.network if isinstance(fitted, FittedDistilled) else exportable_module(fitted)
-    network, difference = _to_onnx(module, fitted, sample)
+    network, difference = _to_onnx(module, network_arrays(sample, duties, description), fitted.predict(sample))
     digest = hashlib.sha256(network).hexdigest()
     content = {
         "format": DESCRIBED_FORMAT if description else DUTY_FORMAT if duties else FORMAT,
@@ -105,27 +106,37 @@ def export_windows(
     return digest
 
 
-def _arrays(fitted: FittedModel, sample: PastWindows) -> dict[str, NDArray[Any]]:
-    """Return what an exported network takes, by name."""
-    if isinstance(fitted, FittedDistilled):
-        return {DESCRIBED_INPUT: fitted.description.rows(sample)}
-    values = [sample.features, sample.seen, sample.beginning, sample.cycle]
-    duties = known_duties(fitted)
+def network_arrays(
+    windows: PastWindows, duties: tuple[str, ...], description: WindowDescription | None
+) -> dict[str, NDArray[Any]]:
+    """Return what an exported network takes of windows, by name.
+
+    Parameters
+    ----------
+    windows : PastWindows
+        The windows; their protocols are the duties that their cells have.
+    duties : tuple of str
+        Those that the network tells apart.
+    description : WindowDescription, optional
+        What it must be shown; none where it takes windows as they are.
+    """
+    if description is not None:
+        return {DESCRIBED_INPUT: description.rows(windows)}
+    values = [windows.features, windows.seen, windows.beginning, windows.cycle]
     if duties:
-        values.append(one_hot(sample.protocol, duties))
-    return {name: np.array(each, dtype=np.float64) for name, each in zip(INPUT_NAMES, values, strict=False)}
+        values.append(one_hot(windows.protocol, duties))
+    return {name: np.ascontiguousarray(each, dtype=np.float64) for name, each in zip(INPUT_NAMES, values, strict=False)}
 
 
-def _to_onnx(module: torch.nn.Module, fitted: FittedModel, sample: PastWindows) -> tuple[bytes, float]:
+def _to_onnx(module: torch.nn.Module, arrays: dict[str, NDArray[Any]], expected: Array) -> tuple[bytes, float]:
     import onnxruntime
     import torch
 
-    arrays = _arrays(fitted, sample)
     tensors = {name: torch.as_tensor(each) for name, each in arrays.items()}
     network = export_module(module, tensors, ("soh",))
     session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
     (found,) = session.run(None, arrays)
-    difference = float(np.abs(found - fitted.predict(sample)).max())
+    difference = float(np.abs(found - expected).max())
     if not difference <= LARGEST_DIFFERENCE:
         raise ModelError(
             f"the exported network differs from the fit by {difference:.1e}",

@@ -10,8 +10,7 @@ from celltwin.core import Array, ModelError
 
 from ..onnx_export import export_module
 from ..past_windows import PastWindows
-from ..scaling import InputScaling
-from ..scaling import Territory as Known
+from ..scaling import InputScaling, Territory
 from .error_scale import LARGEST, SMALLEST
 from .trust_model import ENERGY_UNIT, HEALTH_CENTRE, SMALLEST_SPREAD, TrustModel, find_signals, scaled_rows
 
@@ -38,13 +37,13 @@ def trust_module(model: TrustModel) -> torch.nn.Module:
 
     surroundings, calibration = model.surroundings, model.calibration
 
-    class Territory(torch.nn.Module):
+    class Distance(torch.nn.Module):
         """Distance to the nearest protocol."""
 
         centres: torch.Tensor
         whitening: torch.Tensor
 
-        def __init__(self, territory: Known) -> None:
+        def __init__(self, territory: Territory) -> None:
             super().__init__()
             white = territory.whitening
             for name, values in (
@@ -67,8 +66,8 @@ def trust_module(model: TrustModel) -> torch.nn.Module:
         def __init__(self) -> None:
             super().__init__()
             self.mixture = surroundings.network
-            self.territory = Territory(surroundings.territory)
-            self.newest_territory = Territory(surroundings.newest_territory)
+            self.distance = Distance(surroundings.territory)
+            self.newest_distance = Distance(surroundings.newest_territory)
             for name, values in (
                 ("signal_centre", calibration.error_scale.centre),
                 ("signal_width", calibration.error_scale.width),
@@ -89,7 +88,7 @@ def trust_module(model: TrustModel) -> torch.nn.Module:
         ) -> tuple[torch.Tensor, ...]:
             rows = torch.cat([average, beginning, cycle[:, None], soh[:, None]], dim=1)
             energy = self.mixture(rows).to(torch.float32)
-            distance = torch.maximum(self.territory(average), self.newest_territory(newest))
+            distance = torch.maximum(self.distance(average), self.newest_distance(newest))
             unit = energy / ENERGY_UNIT
             signals = torch.stack(
                 [
